@@ -60,7 +60,7 @@ struct route {
   enum role role;
   enum body_rule body;
   unsigned flags;                 /* ROUTE_* */
-  unsigned query;                 /* Q_* that the query string may have */
+  uint64_t query;                 /* Q_* that the query string may have */
   int64_t most;                   /* the largest limit= that it takes */
   handler_fn *fn;
 };
@@ -157,6 +157,7 @@ handler_fn h_task_run, h_task_pause, h_task_cancel, h_task_queue, h_task_remove;
 handler_fn h_tasks_run, h_tasks_pause, h_tasks_cancel, h_tasks_queue, h_tasks_remove;
 handler_fn h_s0_start, h_s0_fetch, h_s0_list, h_s0_cancel;
 handler_fn h_executor_save, h_executor_get, h_executor_list, h_executor_delete;
+handler_fn h_analyzer_save, h_analyzer_get, h_analyzer_list, h_analyzer_delete;
 handler_fn h_job_make, h_job_list, h_job_get, h_job_add, h_job_tasks, h_job_remove;
 handler_fn h_job_close, h_job_cancel, h_job_pause, h_job_resume, h_job_retry;
 handler_fn h_queue_set, h_queue_list, h_queue_delete;

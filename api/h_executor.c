@@ -1,4 +1,5 @@
-/* /executor: executors that are registered at run time. Any API thread; the definition writer stores them, one at a time.
+/* /executor and /analyzer: executors, and result analyzers, that are registered at run time. Any API thread; the
+ * definition writer stores them, one at a time.
  *
  * What never happens: one that is registered without its own right (--allow-executors); a secret header in an answer; an answer
  * that says of a member what that member has not said itself. */
@@ -15,9 +16,14 @@
 
 #define ASK_US 2000000            /* how long this node may take to know what was registered just now */
 
-static enum wr_rc may_register(struct call *c) {
+static const struct names { const char *plural, *word, *type, *version; } names[] = {
+  [ADDED_EXECUTOR] = {"Executors", "executor", "executorType", "executorVersion"},
+  [ADDED_ANALYZER] = {"Analyzers", "analyzer", "analyzerType", "analyzerVersion"}};
+
+static enum wr_rc may_register(struct call *c, enum added_kind kind) {
   if (c->api->o.allow_executors) return WR_OK;
-  return call_fail(c, WR_FORBIDDEN, "Executors cannot be registered here: the server must be started with --allow-executors.");
+  return call_fail(c, WR_FORBIDDEN, "%s cannot be registered here: the server must be started with --allow-executors.",
+                   names[kind].plural);
 }
 
 /* ---- members ---- */
@@ -59,15 +65,15 @@ static void write_members(struct buf *b, const struct members *m, const struct e
 
 static void write_executor(struct buf *b, const struct members *m, const struct executor_row *row) {
   j_open(b, '{');
-  executor_fields(b, row->body);
-  j_i64(b, "executorVersion", row->version);
+  executor_fields(b, row->kind, row->body);
+  j_i64(b, names[row->kind].version, row->version);
   j_time(b, "createTime", "createdAt", row->create_us);
   j_time(b, "updateTime", "updatedAt", row->update_us);
-  write_members(b, m, row);
+  if (row->kind == ADDED_EXECUTOR) write_members(b, m, row);
   j_close(b, '}');
 }
 
-struct shown { struct call *c; struct members m; uint64_t at, first, end; };
+struct shown { struct call *c; enum added_kind kind; struct members m; uint64_t at, first, end; };
 
 static int show_row(void *ctx, const struct executor_row *row) {
   struct shown *s = ctx;
@@ -75,13 +81,18 @@ static int show_row(void *ctx, const struct executor_row *row) {
   return 0;
 }
 
+/* Only executors are offered by members; the others are called by whoever analyses. */
+static enum wr_rc offers_read(struct reader *r, struct shown *s, struct wr_err *err) {
+  return s->kind == ADDED_EXECUTOR ? members_read(r, &s->m, err) : WR_OK;
+}
+
 /* version 0 = the current one. */
-static enum wr_rc show_one(struct call *c, const char *type, int64_t version) {
-  struct shown s = {.c = c};
+static enum wr_rc show_one(struct call *c, enum added_kind kind, const char *type, int64_t version) {
+  struct shown s = {.c = c, .kind = kind};
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
-  enum wr_rc rc = members_read(r, &s.m, &c->err);
-  if (rc == WR_OK) rc = reader_executor(r, type, version, show_row, &s, &c->err);
+  enum wr_rc rc = offers_read(r, &s, &c->err);
+  if (rc == WR_OK) rc = reader_executor(r, kind, type, version, show_row, &s, &c->err);
   reader_put(r);
   members_done(&s.m);
   return rc;
@@ -136,46 +147,58 @@ static enum wr_rc check_config(struct call *c, const struct executor_post *p) {
 }
 
 static enum wr_rc check_name(struct call *c, const struct executor_post *p) {
-  if (!registry_builtin(c->api->o.executors, p->type)) return WR_OK;
+  if (p->kind != ADDED_EXECUTOR || !registry_builtin(c->api->o.executors, p->type)) return WR_OK;
   return wr_err_at(&c->err, WR_EXISTS, "/executorType", "%s is a task type of this server: choose another name.", p->type);
 }
 
-static enum wr_rc executor_save(struct call *c, struct key_write *key) {
+static enum wr_rc save(struct call *c, enum added_kind kind, struct key_write *key) {
   struct executor_post p;
-  enum wr_rc rc = executor_post_parse(c->body, &p, &c->err);
+  enum wr_rc rc = executor_post_parse(c->body, kind, &p, &c->err);
   if (rc == WR_OK) rc = check_name(c, &p);
   if (rc == WR_OK) rc = check_config(c, &p);
   if (rc == WR_OK) rc = check_url(c, &p);
   if (rc == WR_OK) rc = check_path(c, &p);
-  struct executor_row row = {.type = p.type, .id = p.id, .body = p.body};
+  struct executor_row row = {.kind = kind, .type = p.type, .id = p.id, .body = p.body};
   const struct type_limits limits = {p.max_running, p.rate_count, p.rate_per_us};
   const struct executor_put how = {p.replace, key, &limits};
   if (rc == WR_OK) rc = store_executor_save(c->api->o.store, &row, &how, &c->err);
   if (rc == WR_OK) {
     runner_queues_changed(c->api->o.runner);
     defs_added_ask(c->api->o.defs, clock_mono_us() + ASK_US);
-    rc = show_one(c, p.type, row.version);
+    rc = show_one(c, kind, p.type, row.version);
     if (rc == WR_DB_UNAVAILABLE || rc == WR_BUSY)
-      rc = call_fail(c, WR_OUTCOME_UNKNOWN, "It is stored, but the executor %s cannot be read just now.", p.type);
+      rc = call_fail(c, WR_OUTCOME_UNKNOWN, "It is stored, but the %s %s cannot be read just now.", names[kind].word,
+                     p.type);
   }
   executor_post_done(&p);
   return rc;
 }
 
 /* The key counts for one body, so the type is in it. */
-static enum wr_rc show_made(struct call *c, const struct key_row *made) {
-  const char *type = json_string_value(json_object_get(c->body, "executorType"));
-  return show_one(c, type ? type : "", made->n);
+static enum wr_rc show_made(struct call *c, enum added_kind kind, const struct key_row *made) {
+  const char *type = json_string_value(json_object_get(c->body, names[kind].type));
+  return show_one(c, kind, type ? type : "", made->n);
 }
 
+static enum wr_rc executor_save(struct call *c, struct key_write *key) { return save(c, ADDED_EXECUTOR, key); }
+static enum wr_rc executor_made(struct call *c, const struct key_row *made) { return show_made(c, ADDED_EXECUTOR, made); }
+static enum wr_rc analyzer_save(struct call *c, struct key_write *key) { return save(c, ADDED_ANALYZER, key); }
+static enum wr_rc analyzer_made(struct call *c, const struct key_row *made) { return show_made(c, ADDED_ANALYZER, made); }
+
 enum wr_rc h_executor_save(struct call *c) {
-  enum wr_rc rc = may_register(c);
-  return rc == WR_OK ? key_once(c, KEY_EXECUTOR, executor_save, show_made) : rc;
+  enum wr_rc rc = may_register(c, ADDED_EXECUTOR);
+  return rc == WR_OK ? key_once(c, KEY_EXECUTOR, executor_save, executor_made) : rc;
+}
+
+enum wr_rc h_analyzer_save(struct call *c) {
+  enum wr_rc rc = may_register(c, ADDED_ANALYZER);
+  return rc == WR_OK ? key_once(c, KEY_ANALYZER, analyzer_save, analyzer_made) : rc;
 }
 
 /* ---- GET, DELETE ---- */
 
-enum wr_rc h_executor_get(struct call *c) { return show_one(c, c->name, 0); }
+enum wr_rc h_executor_get(struct call *c) { return show_one(c, ADDED_EXECUTOR, c->name, 0); }
+enum wr_rc h_analyzer_get(struct call *c) { return show_one(c, ADDED_ANALYZER, c->name, 0); }
 
 static int list_row(void *ctx, const struct executor_row *row) {
   struct shown *s = ctx;
@@ -185,17 +208,17 @@ static int list_row(void *ctx, const struct executor_row *row) {
   return 0;
 }
 
-enum wr_rc h_executor_list(struct call *c) {
-  struct shown s = {.c = c};
+static enum wr_rc list(struct call *c, enum added_kind kind) {
+  struct shown s = {.c = c, .kind = kind};
   c->page.on = true;
   c->page.limit = (uint32_t)c->q.limit;
   c->page.offset = s.first = (uint64_t)c->q.offset;
   s.end = s.first + c->page.limit;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
-  enum wr_rc rc = members_read(r, &s.m, &c->err);
+  enum wr_rc rc = offers_read(r, &s, &c->err);
   j_open(c->out, '[');
-  if (rc == WR_OK) rc = reader_executors(r, list_row, &s, &c->err);
+  if (rc == WR_OK) rc = reader_executors(r, kind, list_row, &s, &c->err);
   j_close(c->out, ']');
   reader_put(r);
   members_done(&s.m);
@@ -204,14 +227,20 @@ enum wr_rc h_executor_list(struct call *c) {
   return rc;
 }
 
-enum wr_rc h_executor_delete(struct call *c) {
-  enum wr_rc rc = may_register(c);
-  if (rc == WR_OK) rc = store_executor_delete(c->api->o.store, c->name, &c->err);
+enum wr_rc h_executor_list(struct call *c) { return list(c, ADDED_EXECUTOR); }
+enum wr_rc h_analyzer_list(struct call *c) { return list(c, ADDED_ANALYZER); }
+
+static enum wr_rc delete(struct call *c, enum added_kind kind) {
+  enum wr_rc rc = may_register(c, kind);
+  if (rc == WR_OK) rc = store_executor_delete(c->api->o.store, kind, c->name, &c->err);
   if (rc != WR_OK) return rc;
   runner_queues_changed(c->api->o.runner);
   defs_added_ask(c->api->o.defs, clock_mono_us() + ASK_US);
   j_open(c->out, '{');
-  j_text(c->out, "executorType", c->name);
+  j_text(c->out, names[kind].type, c->name);
   j_close(c->out, '}');
   return WR_OK;
 }
+
+enum wr_rc h_executor_delete(struct call *c) { return delete(c, ADDED_EXECUTOR); }
+enum wr_rc h_analyzer_delete(struct call *c) { return delete(c, ADDED_ANALYZER); }

@@ -29,7 +29,7 @@ static int keep(void *ctx, const struct task_row *row, const struct async_row *a
 struct alone_filter alone_filter_of(const struct query *q) {
   return (struct alone_filter){.user = q->has & Q_USER ? q->user : NULL, .group = q->has & Q_GROUP ? q->group : NULL,
                                .type = q->has & Q_TYPE ? q->type : NULL, .key = q->has & Q_TASK_KEY ? q->key : NULL,
-                               .key_prefix = q->key_prefix, .task_id = q->task_id, .job = q->job_id,
+                               .key_prefix = q->key_prefix, .task_id = q->task_id, .job = q->job_id, .parent = q->parent,
                                .states = q->states, .status = q->status,
                                .from_us = q->from_us, .to_us = q->to_us, .alone_only = !q->every_task};
 }

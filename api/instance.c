@@ -65,7 +65,8 @@ static void write_executor(struct buf *b, int64_t member, const char *host, uint
 /* Who ran each of its attempts; the newest one has no row of its own while it runs, nor when nothing followed it. */
 static void write_executors(struct buf *b, const struct task_read *k, struct hosts *hosts) {
   const struct task *t = &k->row.t;
-  bool told = k->n > 0 && k->attempt[k->n - 1].epoch == t->epoch, newest = t->epoch > 0 && !told && k->row.ran_by;
+  uint32_t now = task_attempt_of(t->epoch);
+  bool told = k->n > 0 && k->attempt[k->n - 1].epoch == now, newest = now > 0 && !told && k->row.ran_by;
   int64_t n = newest;
   for (size_t i = 0; i < k->n; i++) n += counts(&k->attempt[i]);
   j_i64(b, "executions", n);
@@ -73,8 +74,23 @@ static void write_executors(struct buf *b, const struct task_read *k, struct hos
   j_open(b, '[');
   for (size_t i = 0; i < k->n; i++)
     if (k->attempt[i].owner) write_executor(b, k->attempt[i].owner, host_of(hosts, k->attempt[i].owner), k->attempt[i].epoch);
-  if (newest) write_executor(b, k->row.ran_by, host_of(hosts, k->row.ran_by), t->epoch);
+  if (newest) write_executor(b, k->row.ran_by, host_of(hosts, k->row.ran_by), now);
   j_close(b, ']');
+}
+
+/* What its analyzer has said last, and the tasks that its verdicts have added. */
+static void tree_fields(struct buf *b, const struct task_read *k) {
+  const struct tree_row *t = &k->tree;
+  if (!k->has_tree) return;
+  if (said_name((enum task_said)t->verdict)) j_text(b, "verdict", said_name((enum task_said)t->verdict));
+  if (t->total + t->known == 0) return;
+  j_key(b, "children");
+  j_open(b, '{');
+  j_i64(b, "total", t->total);
+  j_i64(b, "live", t->live);
+  j_i64(b, "failed", t->failed);
+  j_i64(b, "known", t->known);
+  j_close(b, '}');
 }
 
 enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const bool *changed) {
@@ -92,6 +108,7 @@ enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const 
     j_open(c->out, '{');
     row_task_fields(c->out, &k->row, def, &beside, ROW_FULL);
     report_fields(c->out, &k->report, &k->row.t, beside.alone);
+    tree_fields(c->out, k);
     struct why *why = why_open(&c->api->view);
     struct queue_view of = flow_task_queue(beside.of, beside.alone, k->row.ti, def);
     row_why(c->out, why_task_of(why, &k->row, def, beside.alone, &of));

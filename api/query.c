@@ -11,7 +11,7 @@ enum kind { KIND_INT, KIND_TEXT, KIND_BOOL };
 struct value { const char *s; size_t n; int64_t max_limit; };
 struct param {
   const char *name;
-  unsigned bit;
+  uint64_t bit;
   enum kind kind;
   enum wr_rc code;
   const char *allowed;
@@ -142,6 +142,7 @@ static bool set_after(struct query *q, const struct value *v) {
          text_id(dot + 1, v->n - (size_t)(dot - v->s) - 1, &q->after_us);
 }
 static bool set_job_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->job_id); }
+static bool set_parent(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->parent); }
 static bool set_task_id(struct query *q, const struct value *v) { return text_id(v->s, v->n, &q->task_id); }
 static bool set_alone(struct query *q, const struct value *v) {
   bool alone = true, ok = set_bool(&alone, v);
@@ -234,12 +235,14 @@ static const struct param params[] = {
    set_task_key},
   {"taskId", Q_TASK_ID, KIND_INT, WR_BAD_FILTER, "an id", set_task_id},
   {"jobId", Q_JOB_ID, KIND_INT, WR_BAD_FILTER, "an id", set_job_id},
+  {"parentTiId", Q_PARENT, KIND_INT, WR_BAD_FILTER, "an id", set_parent},
   {"after", Q_AFTER, KIND_TEXT, WR_BAD_PAGE, "what page.after of an answer said", set_after},
   {"alone", Q_ALONE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_alone},
   {"status", Q_TASK_STATUS, KIND_TEXT, WR_BAD_FILTER, "one of RUNNING, SUCCESS, FAILED", set_task_status},
   {"state", Q_TASK_STATES, KIND_TEXT, WR_BAD_FILTER,
    "one or more, with commas, of CREATED, BLOCKED, QUEUED, RUNNING, RETRY_WAIT, PAUSING, PAUSED, CANCELING, SUCCESS, FAILED, "
-   "TIMEOUT, CANCELED, DEAD, DELETING, DELETE_FAILED", set_task_states},
+   "TIMEOUT, CANCELED, DEAD, DELETING, DELETE_FAILED, ANALYZING, "
+   "WAITING_CHILDREN", set_task_states},
   {"all", Q_ALL, KIND_BOOL, WR_BAD_FILTER, "true or false", set_all},
   {"force", Q_FORCE, KIND_BOOL, WR_BAD_FILTER, "true or false", set_force},
   {"cleanup", Q_CLEAN_UP, KIND_BOOL, WR_BAD_FILTER, "true or false", set_clean_up},
@@ -252,13 +255,13 @@ void query_init(struct query *q) {
   *q = (struct query){.state = -1, .limit = LIMIT_PAGE_DEFAULT};
 }
 
-static const struct param *param_find(const char *name, size_t n, unsigned allowed) {
+static const struct param *param_find(const char *name, size_t n, uint64_t allowed) {
   for (size_t i = 0; i < N_PARAM; i++)
     if ((params[i].bit & allowed) && strlen(params[i].name) == n && memcmp(params[i].name, name, n) == 0) return &params[i];
   return NULL;
 }
 
-static enum wr_rc unknown(const char *name, size_t n, unsigned allowed, enum wr_rc code, struct wr_err *err) {
+static enum wr_rc unknown(const char *name, size_t n, uint64_t allowed, enum wr_rc code, struct wr_err *err) {
   char list[160] = "", quoted[WR_QUOTE_MAX];
   for (size_t i = 0, at = 0; i < N_PARAM; i++)
     if (params[i].bit & allowed) at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", params[i].name);
@@ -293,7 +296,7 @@ static bool decode(struct buf *out, const char *s, size_t n) {
   return true;
 }
 
-static enum wr_rc pair(struct query *q, const char *s, size_t n, unsigned allowed, int64_t max_limit, struct wr_err *err) {
+static enum wr_rc pair(struct query *q, const char *s, size_t n, uint64_t allowed, int64_t max_limit, struct wr_err *err) {
   const char *eq = memchr(s, '=', n);
   size_t n_name = eq ? (size_t)(eq - s) : n;
   const struct param *p = param_find(s, n_name, allowed);
@@ -308,7 +311,7 @@ static enum wr_rc pair(struct query *q, const char *s, size_t n, unsigned allowe
   return rc;
 }
 
-enum wr_rc query_string(struct query *q, const char *raw, unsigned allowed, int64_t max_limit, struct wr_err *err) {
+enum wr_rc query_string(struct query *q, const char *raw, uint64_t allowed, int64_t max_limit, struct wr_err *err) {
   if (!raw) return WR_OK;
   while (*raw) {
     size_t n = strcspn(raw, "&");
@@ -343,7 +346,7 @@ static enum wr_rc member(struct query *q, const struct param *p, const json_t *v
   return param_set(q, p, &val, err);
 }
 
-enum wr_rc query_body(struct query *q, const json_t *body, unsigned allowed, int64_t max_limit, struct wr_err *err) {
+enum wr_rc query_body(struct query *q, const json_t *body, uint64_t allowed, int64_t max_limit, struct wr_err *err) {
   json_t *obj = (json_t *)(uintptr_t)body; /* iterating changes nothing */
   const char *key;
   char path[sizeof err->path];

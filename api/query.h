@@ -15,17 +15,18 @@ enum {
   Q_TASK_STATES = 1 << 24 /* may be given more than once */, Q_FORCE = 1 << 25, Q_ALIVE = 1 << 26, Q_S0_TASK = 1 << 27,
   Q_AFTER = 1 << 28, Q_ALL = 1 << 29, Q_JOB_ID = 1 << 30
 };
-#define Q_CLEAN_UP 0x80000000u
+#define Q_CLEAN_UP (1ull << 31)
+#define Q_PARENT (1ull << 32)
 #define Q_PAGE (Q_LIMIT | Q_OFFSET | Q_TOTAL)
 
 struct query {
-  unsigned has;               /* Q_* that were given */
+  uint64_t has;               /* Q_* that were given */
   int64_t flow_id, fi, from_us, to_us, limit, offset, attempt, wait_us;
   int status, state;          /* as in struct list_filter; of tasks: enum task_state */
   uint8_t stream;             /* WX_STDOUT, WX_STDERR; 0 = all */
   bool total, no_nodes, all_runs, all_attempts, follow;
   /* of stand-alone tasks: */
-  int64_t job_id;             /* 0 = any */
+  int64_t job_id, parent;     /* 0 = any */
   int64_t task_id, alive, ti; /* ti: taskId of S0's routes, 0 = what is given is none */
   int64_t after_us, after_ti; /* where a list goes on; 0 0 = it begins */
   uint32_t states;            /* bit n: enum task_shown n; 0 = any */
@@ -37,7 +38,7 @@ struct query {
 #define S0_TASK "task-"       /* before the number of a task, in the ids of S0's routes */
 void query_init(struct query *q);
 /* max_limit: of `limit`. BAD_FILTER: an unknown name, a name twice, a bad value; BAD_PAGE: limit and offset. */
-enum wr_rc query_string(struct query *q, const char *raw, unsigned allowed, int64_t max_limit, struct wr_err *err) WR_MUST;
+enum wr_rc query_string(struct query *q, const char *raw, uint64_t allowed, int64_t max_limit, struct wr_err *err) WR_MUST;
 /* The same from a JSON object: UNKNOWN_FIELD and WRONG_TYPE for names and types. Wins over the query string. */
-enum wr_rc query_body(struct query *q, const json_t *body, unsigned allowed, int64_t max_limit, struct wr_err *err) WR_MUST;
+enum wr_rc query_body(struct query *q, const json_t *body, uint64_t allowed, int64_t max_limit, struct wr_err *err) WR_MUST;
 #endif

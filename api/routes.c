@@ -5,7 +5,7 @@
 
 #define Q_LIST (Q_FLOW_ID | Q_FI_ID | Q_STATUS | Q_STATE | Q_FROM | Q_TO | Q_PAGE)
 #define Q_TASKS (Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_STATUS | Q_TASK_KEY | Q_TASK_ID | Q_ALONE | Q_FROM | Q_TO | \
-                 Q_PAGE | Q_AFTER | Q_JOB_ID)
+                 Q_PAGE | Q_AFTER | Q_JOB_ID | Q_PARENT)
 #define Q_JOB_TASKS (Q_USER | Q_GROUP | Q_TYPE | Q_TASK_STATES | Q_TASK_STATUS | Q_TASK_KEY | Q_TASK_ID | Q_FROM | Q_TO | \
                      Q_PAGE | Q_AFTER)
 
@@ -62,6 +62,11 @@ static const struct route routes[] = {
   {"GET", "/executor", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_executor_list},
   {"GET", "/executor/{type}", ROLE_VIEWER, BODY_NONE, ROUTE_NAME, 0, 0, h_executor_get},
   {"DELETE", "/executor/{type}", ROLE_ADMIN, BODY_NONE, ROUTE_CHANGES | ROUTE_NAME, 0, 0, h_executor_delete},
+
+  {"POST", "/analyzer", ROLE_ADMIN, BODY_REQUIRED, ROUTE_CHANGES | ROUTE_KEYED, 0, 0, h_analyzer_save},
+  {"GET", "/analyzer", ROLE_VIEWER, BODY_NONE, 0, Q_PAGE, LIMIT_PAGE, h_analyzer_list},
+  {"GET", "/analyzer/{type}", ROLE_VIEWER, BODY_NONE, ROUTE_NAME, 0, 0, h_analyzer_get},
+  {"DELETE", "/analyzer/{type}", ROLE_ADMIN, BODY_NONE, ROUTE_CHANGES | ROUTE_NAME, 0, 0, h_analyzer_delete},
 
   {"POST", "/redis/task/start", ROLE_OPERATOR, BODY_NONE, ROUTE_CHANGES, Q_ALIVE, 0, h_s0_start},
   {"POST", "/redis/task/fetch", ROLE_VIEWER, BODY_NONE, 0, Q_S0_TASK, 0, h_s0_fetch},

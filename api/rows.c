@@ -116,7 +116,7 @@ static void task_run_fields(struct buf *b, const struct task_row *row, const str
   if (us == 0) return;
   j_key(b, "runTimeout");
   buf_printf(b, "%.15g", (double)us / 1e6);
-  if (row->t.state != TASK_RUNNING || row->t.start_us == 0) return;
+  if (row->t.state != TASK_RUNNING || row->t.start_us == 0 || row->t.phase == PHASE_ANALYSE) return;
   clock_rfc3339(at, row->t.start_us + us);
   j_text(b, "deadlineAt", at);
 }
@@ -129,7 +129,9 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   if (row->ni) j_i64(b, "niId", row->ni);
   if (row->fi) j_i64(b, "fiId", row->fi);
   if (row->task_id) j_i64(b, "taskId", row->task_id);
-  if (alone && alone->job) j_i64(b, "jobId", alone->job);
+  if (alone && alone->job > 0) j_i64(b, "jobId", alone->job);
+  if (alone && alone->parent) j_i64(b, "parentTiId", alone->parent);
+  if (alone && alone->root) j_i64(b, "rootTiId", alone->root);
   if (row->task_id) j_i64(b, "taskVersion", row->t.version);
   if (row->executor) j_i64(b, "executorVersion", row->executor);
   j_text(b, "taskName", alone ? alone->name : def ? def->name : NULL);
@@ -143,7 +145,7 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   if (whole) j_bytes(b, "result", row->result, row->result_len);
   else if (row->result_len > 0) j_i64(b, "resultBytes", (int64_t)row->result_len);
   task_usage(b, row);
-  j_i64(b, "attempt", row->t.epoch);
+  j_i64(b, "attempt", task_attempt_of(row->t.epoch));
   j_i64(b, "failures", row->t.tries);
   j_i64(b, "losses", row->t.losses);
   if (row->t.cancel_requested) j_bool(b, "cancelRequested", true);

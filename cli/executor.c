@@ -1,4 +1,5 @@
-/* `weir executor ls | add | rm`: task types that are registered at run time. Main thread; a client of the API alone.
+/* `weir executor ls | add | rm`, `weir analyzer ls | add | rm`: task types and result analyzers that are registered at run time.
+ * Main thread; a client of the API alone.
  * What never happens: a secret of `config` on a terminal - answers do not have it. */
 #include <ctype.h>
 #include <inttypes.h>
@@ -9,6 +10,11 @@
 #include "table.h"
 
 enum { LOCATION_CHARS = 60 };
+
+/* What differs between the two verbs. */
+static const struct what { const char *verb, *type, *version; enum verb { EXECUTOR, ANALYZER } n; } whats[] = {
+  [EXECUTOR] = {"executor", "executorType", "executorVersion", EXECUTOR},
+  [ANALYZER] = {"analyzer", "analyzerType", "analyzerVersion", ANALYZER}};
 
 /* ---- output ---- */
 
@@ -40,21 +46,34 @@ static void members(const json_t *x, struct table *t) {
   table_cell(t, why);
 }
 
+static void types(const json_t *x, struct table *t) {
+  const json_t *list = json_object_get(x, "taskTypes");
+  struct buf b = BUF_INIT;
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const char *s = json_string_value(json_array_get(list, i));
+    buf_printf(&b, "%s%s", i ? "," : "", s ? s : "");
+  }
+  table_cell(t, b.data);
+  buf_done(&b);
+}
+
 /* list: a reference that this frees. */
-static void print(const struct config *c, json_t *list) {
-  static const char *const titles[] = {"TYPE", "VERSION", "MODE", "LOCATION", "OFFERED", "WHY NOT"};
+static void print(const struct config *c, const struct what *w, json_t *list) {
+  static const char *const titles[][6] = {{"TYPE", "VERSION", "MODE", "LOCATION", "OFFERED", "WHY NOT"},
+                                          {"TYPE", "VERSION", "MODE", "LOCATION", "MAY ADD"}};
   struct table t;
   if (config_num(c, OPT_SHAPE)) {
     client_print(list);
   } else {
-    table_begin(&t, titles, sizeof titles / sizeof *titles);
+    table_begin(&t, titles[w->n], w->n == EXECUTOR ? 6 : 5);
     for (size_t i = 0; i < json_array_size(list); i++) {
       const json_t *x = json_array_get(list, i);
-      table_cell(&t, json_string_value(json_object_get(x, "executorType")));
-      table_number(&t, json_integer_value(json_object_get(x, "executorVersion")));
+      table_cell(&t, json_string_value(json_object_get(x, w->type)));
+      table_number(&t, json_integer_value(json_object_get(x, w->version)));
       table_cell(&t, json_string_value(json_object_get(x, "mode")));
       location(x, &t);
-      members(x, &t);
+      if (w->n == EXECUTOR) members(x, &t);
+      else types(x, &t);
     }
     table_end(&t, stdout);
   }
@@ -62,26 +81,30 @@ static void print(const struct config *c, json_t *list) {
 }
 
 /* one: a reference that this takes. */
-static void print_one(const struct config *c, json_t *one) {
+static void print_one(const struct config *c, const struct what *w, json_t *one) {
   json_t *list = json_array();
   json_array_append_new(list, one);
-  print(c, list);
+  print(c, w, list);
 }
 
 /* ---- what is asked ---- */
 
-static enum wr_rc list(const struct config *c, struct client *k, struct wr_err *err) {
+static enum wr_rc list(const struct config *c, const struct what *w, struct client *k, struct wr_err *err) {
   json_t *all;
-  if (c->n_args != 1) return wr_err_set(err, WR_BAD_REQUEST, "`weir executor ls` takes no name.");
-  enum wr_rc rc = client_list(k, "/executor", &all, err);
-  if (!rc) print(c, all);
+  char path[16];
+  if (c->n_args != 1) return wr_err_set(err, WR_BAD_REQUEST, "`weir %s ls` takes no name.", w->verb);
+  snprintf(path, sizeof path, "/%s", w->verb);
+  enum wr_rc rc = client_list(k, path, &all, err);
+  if (!rc) print(c, w, all);
   return rc;
 }
 
-static enum wr_rc add(const struct config *c, struct client *k, const json_t *body, struct wr_err *err) {
+static enum wr_rc add(const struct config *c, const struct what *w, struct client *k, const json_t *body, struct wr_err *err) {
   json_t *made;
-  enum wr_rc rc = client_ask(k, "POST", "/executor", body, &made, err);
-  if (!rc) print_one(c, made);
+  char path[16];
+  snprintf(path, sizeof path, "/%s", w->verb);
+  enum wr_rc rc = client_ask(k, "POST", path, body, &made, err);
+  if (!rc) print_one(c, w, made);
   return rc;
 }
 
@@ -93,15 +116,15 @@ static bool is_type(const char *s) {
   return true;
 }
 
-static enum wr_rc rm(const struct config *c, struct client *k, struct wr_err *err) {
+static enum wr_rc rm(const struct config *c, const struct what *w, struct client *k, struct wr_err *err) {
   char path[128], q[WR_QUOTE_MAX];
   json_t *gone;
-  if (c->n_args != 2) return wr_err_set(err, WR_BAD_REQUEST, "Name one type: `weir executor rm TYPE`.");
+  if (c->n_args != 2) return wr_err_set(err, WR_BAD_REQUEST, "Name one type: `weir %s rm TYPE`.", w->verb);
   const char *type = c->args[1];
   if (!is_type(type) || strlen(type) > LIMIT_EXECUTOR_TYPE_CHARS)
-    return wr_err_set(err, WR_BAD_REQUEST, "%s is no name of a type: see `weir executor ls`.",
-                      wr_err_quote(q, type, strlen(type)));
-  snprintf(path, sizeof path, "/executor/%s", type);
+    return wr_err_set(err, WR_BAD_REQUEST, "%s is no name of a type: see `weir %s ls`.", wr_err_quote(q, type, strlen(type)),
+                      w->verb);
+  snprintf(path, sizeof path, "/%s/%s", w->verb, type);
   enum wr_rc rc = client_ask(k, "DELETE", path, NULL, &gone, err);
   if (rc) return rc;
   if (config_num(c, OPT_SHAPE)) client_print(gone);
@@ -111,49 +134,64 @@ static enum wr_rc rm(const struct config *c, struct client *k, struct wr_err *er
 }
 
 /* The file is read before the server is asked for anything. *code: set when it cannot be read. */
-static enum wr_rc read_file(const struct config *c, json_t **body, int *code, struct wr_err *err) {
+static enum wr_rc read_file(const struct config *c, const struct what *w, json_t **body, int *code, struct wr_err *err) {
   const char *file = config_text(c, OPT_FILE);
-  if (c->n_args != 1 || !file) return wr_err_set(err, WR_BAD_REQUEST, "Say what is added: `weir executor add -f FILE`.");
+  if (c->n_args != 1 || !file) return wr_err_set(err, WR_BAD_REQUEST, "Say what is added: `weir %s add -f FILE`.", w->verb);
   int how = EXIT_OK;
   enum wr_rc rc = input_json(file, body, &how, err);
   if (rc) *code = how;
   return rc;
 }
 
-static enum wr_rc do_it(const struct config *c, int *code, struct wr_err *err) {
+static enum wr_rc do_it(const struct config *c, const struct what *w, int *code, struct wr_err *err) {
   const char *what = c->n_args ? c->args[0] : "";
   bool ls = strcmp(what, "ls") == 0, adds = strcmp(what, "add") == 0;
   struct client *k = NULL;
   json_t *body = NULL;
   enum wr_rc rc = WR_OK;
   if (!ls && !adds && strcmp(what, "rm") != 0)
-    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir executor ls`, `weir executor add` or `weir executor rm`.");
-  if (!adds && config_text(c, OPT_FILE)) return wr_err_set(err, WR_BAD_REQUEST, "-f is for `weir executor add`.");
-  if (adds) rc = read_file(c, &body, code, err);
+    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir %s ls`, `weir %s add` or `weir %s rm`.", w->verb, w->verb,
+                      w->verb);
+  if (!adds && config_text(c, OPT_FILE)) return wr_err_set(err, WR_BAD_REQUEST, "-f is for `weir %s add`.", w->verb);
+  if (adds) rc = read_file(c, w, &body, code, err);
   if (!rc) rc = client_open(c, &k, err);
-  if (!rc) rc = ls ? list(c, k, err) : adds ? add(c, k, body, err) : rm(c, k, err);
+  if (!rc) rc = ls ? list(c, w, k, err) : adds ? add(c, w, k, body, err) : rm(c, w, k, err);
   json_decref(body);
   client_close(k);
   return rc;
 }
 
-int verb_executor(int argc, char **argv) {
+static const char *const usage[] = {
+  [EXECUTOR] =
+    "Usage: weir executor ls [options]\n       weir executor add -f FILE [options]\n"
+    "       weir executor rm TYPE [options]\n\n"
+    "Task types that are programs or URLs, registered while the cluster runs. FILE\n"
+    "is the body of POST /executor; with \"replace\": true in it other content is\n"
+    "a new version.\n\n"
+    "  weir executor add -f upper.json\n  weir executor rm upper\n",
+  [ANALYZER] =
+    "Usage: weir analyzer ls [options]\n       weir analyzer add -f FILE [options]\n"
+    "       weir analyzer rm TYPE [options]\n\n"
+    "Programs or URLs that look at the results of tasks, registered while the\n"
+    "cluster runs. FILE is the body of POST /analyzer; with \"replace\": true in it\n"
+    "other content is a new version.\n\n"
+    "  weir analyzer add -f crawl.json\n  weir analyzer rm crawl\n"};
+
+static int verb(const struct what *w, unsigned bit, int argc, char **argv) {
   struct config c;
   struct wr_err err = {0};
-  enum wr_rc rc = config_load(&c, VERB_EXECUTOR, argc, argv, &err);
+  enum wr_rc rc = config_load(&c, bit, argc, argv, &err);
   int code = EXIT_OK;
   if (!rc && c.help) {
-    puts("Usage: weir executor ls [options]\n       weir executor add -f FILE [options]\n"
-         "       weir executor rm TYPE [options]\n\n"
-         "Task types that are programs or URLs, registered while the cluster runs. FILE\n"
-         "is the body of POST /executor; with \"replace\": true in it other content is\n"
-         "a new version.\n\n"
-         "  weir executor add -f upper.json\n  weir executor rm upper\n");
-    config_help(stdout, VERB_EXECUTOR);
+    puts(usage[w->n]);
+    config_help(stdout, bit);
   } else {
-    if (!rc) rc = do_it(&c, &code, &err);
-    if (rc) code = complain("executor", &err, code ? (enum exit_code)code : client_exit(rc));
+    if (!rc) rc = do_it(&c, w, &code, &err);
+    if (rc) code = complain(w->verb, &err, code ? (enum exit_code)code : client_exit(rc));
   }
   config_done(&c);
   return code;
 }
+
+int verb_executor(int argc, char **argv) { return verb(&whats[EXECUTOR], VERB_EXECUTOR, argc, argv); }
+int verb_analyzer(int argc, char **argv) { return verb(&whats[ANALYZER], VERB_ANALYZER, argc, argv); }

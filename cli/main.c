@@ -15,6 +15,7 @@ static const struct verb { const char *name; int (*run)(int argc, char **argv); 
   {"token", verb_token, "show the API's token, or make a new one"},
   {"member", verb_member, "list the processes of a cluster, drain some of them"},
   {"executor", verb_executor, "list the registered task types, add and remove them"},
+  {"analyzer", verb_analyzer, "list the registered result analyzers, add and remove them"},
   {"job", verb_job, "list jobs, show, cancel or retry one"},
   {"report", verb_report, "tell the server how far a SHELL task is, from its script"},
   {"config", verb_config, "show the options and where they come from"},

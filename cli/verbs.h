@@ -23,6 +23,7 @@ int verb_db(int argc, char **argv);
 int verb_token(int argc, char **argv);
 int verb_member(int argc, char **argv);
 int verb_executor(int argc, char **argv);
+int verb_analyzer(int argc, char **argv);
 int verb_job(int argc, char **argv);
 int verb_report(int argc, char **argv);
 int verb_config(int argc, char **argv);

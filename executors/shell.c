@@ -238,8 +238,9 @@ static const struct { const char *key; parse_fn *parse; } fields[] = {
   {"stderr", parse_stderr}, {"umask", parse_umask}, {"attempts", parse_model},
   {"backoff", parse_model}, {"timeout", parse_model}, {"queueTimeout", parse_model},
   {"onLost", parse_model}, {"queue", parse_model}, {"labels", parse_model}, {"heartbeatTimeout", parse_model},
-  {"onDelete", parse_on_delete}, {"runTimeout", parse_model}};   /* the last one is another word for timeout */
-enum { N_FIELDS = sizeof fields / sizeof fields[0] };
+  {"onDelete", parse_on_delete}, {"analyzer", parse_model}, {"analyzerAttempts", parse_model}, {"analyzerTimeout", parse_model},
+  {"childFailure", parse_model}, {"runTimeout", parse_model}};
+enum { N_FIELDS = sizeof fields / sizeof fields[0], N_SHOWN = N_FIELDS - 5 };   /* a list of all would be too long to be read */
 
 static int parse_field(struct shell *s, const char *key, wx_json *v, const struct refusal *r) {
   const char *name[N_FIELDS];
@@ -251,7 +252,7 @@ static int parse_field(struct shell *s, const char *key, wx_json *v, const struc
   quoted(s, q, key);
   const char *near = s->lib->meant(key, name, N_FIELDS);
   if (near) return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
-  return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_FIELDS - 1));
+  return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_SHOWN));
 }
 
 static int parse_config(struct shell *s, const char *config, const struct refusal *r) {

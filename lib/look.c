@@ -112,7 +112,9 @@ struct listing {
 };
 
 _Static_assert(ALONE_STATE(TASK_DEAD) == 1u << SHOWN_DEAD && ALONE_DELETING == 1u << SHOWN_DELETING &&
-               ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED, "the store filters by the numbers of what is shown");
+               ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED && ALONE_ANALYZING == 1u << SHOWN_ANALYZING &&
+               ALONE_WAITING == 1u << SHOWN_WAITING_CHILDREN,
+               "the store filters by the numbers of what is shown");
 
 static int keep(void *ctx, const struct task_row *row, const struct async_row *alone) {
   struct listing *l = ctx;

@@ -20,7 +20,8 @@ enum opt_type {
   OPT_MANY     /* a list; by commas in file and environment */
 };
 enum { VERB_SERVER = 1, VERB_RUN = 2, VERB_TOKEN = 4, VERB_DB = 8, VERB_LIB = 16, VERB_MEMBER = 32,
-       VERB_EXECUTOR = 64, VERB_JOB = 128, VERB_CLIENT = VERB_MEMBER | VERB_EXECUTOR | VERB_JOB };
+       VERB_EXECUTOR = 64, VERB_JOB = 128, VERB_ANALYZER = 256,
+       VERB_CLIENT = VERB_MEMBER | VERB_EXECUTOR | VERB_JOB | VERB_ANALYZER };
 /* LIB: weir_open(); CLIENT: all that talk to a server */
 enum {
   OPT_SECRET = 1,

@@ -116,6 +116,20 @@
 #define LIMIT_ADDED_ROWS 100000                /* the same with all former versions */
 #define LIMIT_ADDED_BYTES (64LL << 20)         /* what a node keeps of them, versions that are not current any more too */
 #define LIMIT_DOCUMENT_BYTES 65536             /* document of an executor */
+#define LIMIT_ANALYZERS 1000                   /* result analyzers that were registered */
+#define LIMIT_ANALYSES 101                     /* analyzerAttempts */
+#define LIMIT_ANALYSES_DEFAULT 4
+#define LIMIT_DEPTH 100                        /* of a task that another one has added: so many stand above it */
+#define LIMIT_ANALYSES_AT_ONCE 64              /* analyses that a member with the role api or runner makes at once */
+#define LIMIT_ANALYSIS_US 60000000LL           /* analyzerTimeout where none is given */
+#define LIMIT_ANALYSIS_BYTES (16 << 20)        /* answer of an analyzer */
+#define LIMIT_ANALYSIS_VALUES 200000           /* its JSON values */
+#define LIMIT_ANALYSIS_TASKS 10000             /* tasks that it adds */
+#define LIMIT_ANALYSIS_LARGE 4                 /* answers above 1 MiB that are read, or parsed, at once */
+#define LIMIT_ANALYSIS_FLIGHT_BYTES (64 << 20) /* requests of analyses under way; the next one waits */
+#define LIMIT_LOG_TAIL_BYTES 65536             /* of a task's log, for its analyzer */
+#define LIMIT_ANALYZER_TYPES 64                /* taskTypes of an analyzer */
+#define LIMIT_PATTERN_BYTES 4096               /* of the analyzer regex */
 #define LIMIT_LOCATIONS 16                     /* texts of location */
 #define LIMIT_EXECUTOR_DIRS 16                 /* --executor-dir */
 #define LIMIT_RUN_AS 64                        /* users that a node's SHELL tasks may run as */

@@ -9,7 +9,7 @@ static int find_log(void *ctx, const struct task_row *row) {
   struct log_row *p = ctx;
   p->log = row->log;
   p->over = task_final(row->t.state);
-  p->epoch = row->t.epoch;
+  p->epoch = task_attempt_of(row->t.epoch); /* an analysis has no log */
   buf_clear(p->text);
   if (row->log == LOG_IS_RESULT && row->result) buf_add(p->text, row->result, row->result_len);
   return 0;

@@ -38,7 +38,7 @@ void task_live_log(struct reader *r, struct task_row *row) {
   struct wr_err err;
   bool over = row->t.owner == 0 && (task_final(row->t.state) || row->t.epoch == 0 || row->log_bytes > 0);
   if (over || row->log == LOG_IS_RESULT) return; /* of an attempt that was stopped for a while the row says nothing */
-  if (reader_log(r, row->ti, row->t.epoch, 0, 0, &none, &row->log_bytes, &err) != WR_OK) row->log_bytes = -1;
+  if (reader_log(r, row->ti, task_attempt_of(row->t.epoch), 0, 0, &none, &row->log_bytes, &err) != WR_OK) row->log_bytes = -1;
   buf_done(&none);
 }
 
@@ -61,12 +61,18 @@ static int keep_async(void *ctx, const struct async_row *row) {
 static int list_attempt(void *ctx, const struct attempt_row *row) {
   struct task_read *k = ctx;
   const struct task *t = &k->row.t;
-  if (row->epoch > t->epoch || (row->epoch == t->epoch && t->owner != 0)) return 0;
+  uint32_t now = task_attempt_of(t->epoch);
+  if (row->epoch > now || (row->epoch == now && t->owner != 0 && t->phase != PHASE_ANALYSE)) return 0;
   struct attempt_row *a = WR_PUSH(k->attempt, k->n, k->cap);
   *a = *row;
   a->why = arena_strdup(&k->text, row->why);
   a->error = arena_strdup(&k->text, row->error);
   return 0;
+}
+
+/* Since its newest attempt began. */
+static bool was_analysed(const struct task *t) {
+  return t->epoch > TASK_ATTEMPT_MAX || t->phase == PHASE_ANALYSE || t->phase == PHASE_CHILDREN;
 }
 
 enum wr_rc task_read(struct reader *r, int64_t ti, enum task_form form, struct task_read *k, struct wr_err *err) {
@@ -78,6 +84,7 @@ enum wr_rc task_read(struct reader *r, int64_t ti, enum task_form form, struct t
     if (rc == WR_NOT_FOUND && k->row.task_id != 0) rc = WR_OK; /* it was made before such rows were */
   }
   if (rc == WR_NOT_FOUND) rc = wr_err_set(err, rc, "Task instance %lld does not exist.", (long long)ti);
+  if (rc == WR_OK && was_analysed(&k->row.t)) rc = reader_tree(r, ti, &k->tree, &k->has_tree, err);
   if (rc == WR_OK) task_live_log(r, &k->row);
   if (rc == WR_OK) rc = reader_reports(r, &ti, 1, &k->report, &k->text, err);
   k->with_history = form == TASK_HISTORY;

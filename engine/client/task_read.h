@@ -12,6 +12,7 @@ struct task_read {
   struct async_row alone; bool is_alone;
   bool with_history, with_content;
   struct attempt_row *attempt; size_t n, cap;
+  struct tree_row tree; bool has_tree;   /* it was analysed */
   struct report_row report;     /* what its attempts reported */
   struct arena text;
 };

@@ -65,6 +65,12 @@ static unsigned pause_paused(struct asking *a) {
   return TASK_OUT_CHANGED;
 }
 
+/* The call is given up; run analyses again. */
+static unsigned pause_analysis(struct asking *a) {
+  unsigned out = analyse_give_up(a->t);
+  return out | move_pause(a->t);
+}
+
 /* ---- cancel ---- */
 
 static unsigned cancel(struct asking *a) {
@@ -83,16 +89,34 @@ static unsigned cancel_deletion(struct asking *a) {
 
 /* ---- delete ---- */
 
-static unsigned delete_now(struct asking *a) { return delete_begin(a->t, a->pol, a->w->now_us); }
-static unsigned delete_running(struct asking *a) { return delete_stop(a->t); }
+static unsigned delete_now(struct asking *a) {
+  return a->w->below ? delete_below(a->t) : delete_begin(a->t, a->pol, a->w->now_us);
+}
+/* What waits for others runs nothing that could be stopped first. */
+static unsigned delete_running(struct asking *a) { return a->t->phase == PHASE_CHILDREN ? delete_now(a) : delete_stop(a->t); }
+
+static unsigned delete_analysis(struct asking *a) {
+  unsigned out = analyse_give_up(a->t);
+  return out | delete_now(a);
+}
 
 static unsigned delete_deleting(struct asking *a) {
+  if (a->t->state == TASK_CREATED) { /* what it added goes on going; forced or not, it comes last */
+    if (!a->w->below) return delete_now(a);
+    a->no = ASK_SAME;
+    return TASK_OUT_BELOW;
+  }
   if (a->w->force) return delete_gone(a->t);
   a->no = ASK_SAME;
   return a->t->state == TASK_CANCELING ? TASK_OUT_KILL : 0; /* its owner is told again */
 }
 
-static unsigned delete_failed(struct asking *a) { return a->w->force ? delete_gone(a->t) : delete_now(a); }
+static unsigned delete_failed(struct asking *a) { return a->w->force && !a->w->below ? delete_gone(a->t) : delete_now(a); }
+
+/* ---- what waits for tasks that it added ---- */
+
+static unsigned below(struct asking *a) { (void)a; return TASK_OUT_CHANGED | TASK_OUT_BELOW; }
+static unsigned run_below(struct asking *a) { (void)a; return TASK_OUT_BELOW; }
 
 /* ---- queue ---- */
 
@@ -113,27 +137,32 @@ static const struct cell table[ASK__N][SHOWN__N] = {
     [SHOWN_NONE] = NO(BUSY), [SHOWN_CREATED] = C(run_waiting), [SHOWN_BLOCKED] = C(run_blocked), [SHOWN_QUEUED] = SAME,
     [SHOWN_RUNNING] = SAME, [SHOWN_RETRY_WAIT] = C(run_retry), [SHOWN_PAUSING] = C(run_pausing), [SHOWN_PAUSED] = C(run_waiting),
     [SHOWN_CANCELING] = NO(BUSY), [SHOWN_SUCCESS] = NO(NOT_RETRYABLE), ENDED(C(run_again)), [SHOWN_CANCELED] = C(run_again),
-    [SHOWN_DELETING] = NO(BUSY), [SHOWN_DELETE_FAILED] = NO(BUSY) },
+    [SHOWN_DELETING] = NO(BUSY), [SHOWN_DELETE_FAILED] = NO(BUSY), [SHOWN_ANALYZING] = SAME,
+    [SHOWN_WAITING_CHILDREN] = AGAIN(run_below) },
   [ASK_PAUSE] = {
     [SHOWN_NONE] = NO(BUSY), [SHOWN_CREATED] = SAME, [SHOWN_BLOCKED] = C(pause_waiting), [SHOWN_QUEUED] = C(pause_waiting),
     [SHOWN_RUNNING] = C(pause_running), [SHOWN_RETRY_WAIT] = C(pause_waiting), [SHOWN_PAUSING] = AGAIN(pause_pausing),
     [SHOWN_PAUSED] = AGAIN(pause_paused), [SHOWN_CANCELING] = NO(BUSY), [SHOWN_SUCCESS] = NO(FINISHED), ENDED(NO(FINISHED)),
-    [SHOWN_CANCELED] = NO(FINISHED), [SHOWN_DELETING] = NO(BUSY), [SHOWN_DELETE_FAILED] = NO(BUSY) },
+    [SHOWN_CANCELED] = NO(FINISHED), [SHOWN_DELETING] = NO(BUSY), [SHOWN_DELETE_FAILED] = NO(BUSY),
+    [SHOWN_ANALYZING] = C(pause_analysis), [SHOWN_WAITING_CHILDREN] = C(below) },
   [ASK_CANCEL] = {
     [SHOWN_NONE] = NO(BUSY), [SHOWN_CREATED] = C(cancel), [SHOWN_BLOCKED] = C(cancel), [SHOWN_QUEUED] = C(cancel),
     [SHOWN_RUNNING] = C(cancel), [SHOWN_RETRY_WAIT] = C(cancel), [SHOWN_PAUSING] = C(cancel), [SHOWN_PAUSED] = C(cancel),
     [SHOWN_CANCELING] = AGAIN(cancel), [SHOWN_SUCCESS] = NO(FINISHED), ENDED(NO(FINISHED)), [SHOWN_CANCELED] = SAME,
-    [SHOWN_DELETING] = C(cancel_deletion), [SHOWN_DELETE_FAILED] = NO(BUSY) },
+    [SHOWN_DELETING] = C(cancel_deletion), [SHOWN_DELETE_FAILED] = NO(BUSY), [SHOWN_ANALYZING] = C(cancel),
+    [SHOWN_WAITING_CHILDREN] = C(cancel) },
   [ASK_DELETE] = {
     [SHOWN_NONE] = NO(BUSY), [SHOWN_CREATED] = C(delete_now), [SHOWN_BLOCKED] = C(delete_now), [SHOWN_QUEUED] = C(delete_now),
     [SHOWN_RUNNING] = C(delete_running), [SHOWN_RETRY_WAIT] = C(delete_now), [SHOWN_PAUSING] = C(delete_running),
     [SHOWN_PAUSED] = C(delete_now), [SHOWN_CANCELING] = C(delete_running), [SHOWN_SUCCESS] = C(delete_now), ENDED(C(delete_now)),
-    [SHOWN_CANCELED] = C(delete_now), [SHOWN_DELETING] = C(delete_deleting), [SHOWN_DELETE_FAILED] = C(delete_failed) },
+    [SHOWN_CANCELED] = C(delete_now), [SHOWN_DELETING] = C(delete_deleting), [SHOWN_DELETE_FAILED] = C(delete_failed),
+    [SHOWN_ANALYZING] = C(delete_analysis), [SHOWN_WAITING_CHILDREN] = C(delete_now) },
   [ASK_QUEUE] = {
     [SHOWN_NONE] = NO(BUSY), [SHOWN_CREATED] = C(queue_any), [SHOWN_BLOCKED] = C(queue_any), [SHOWN_QUEUED] = C(queue_queued),
     [SHOWN_RUNNING] = C(queue_any), [SHOWN_RETRY_WAIT] = C(queue_any), [SHOWN_PAUSING] = C(queue_any),
     [SHOWN_PAUSED] = C(queue_any), [SHOWN_CANCELING] = C(queue_any), [SHOWN_SUCCESS] = NO(FINISHED), ENDED(NO(FINISHED)),
-    [SHOWN_CANCELED] = NO(FINISHED), [SHOWN_DELETING] = NO(BUSY), [SHOWN_DELETE_FAILED] = NO(BUSY) },
+    [SHOWN_CANCELED] = NO(FINISHED), [SHOWN_DELETING] = NO(BUSY), [SHOWN_DELETE_FAILED] = NO(BUSY), [SHOWN_ANALYZING] = NO(BUSY),
+    [SHOWN_WAITING_CHILDREN] = C(below) },
 };
 
 /* A node decides about its tasks: when they have ended, only the node itself is run again, and their rows go with their flow. */

@@ -9,6 +9,7 @@
  *   phase DELETE, QUEUED | RUNNING | RETRY_WAIT the clean-up waits, runs, or has answered "not now"
  *   phase DELETE, CANCELING, end_as CANCELED    the clean-up is being stopped, because a user cancelled it: DELETE_FAILED
  *   phase DELETE, CANCELING, end_as TIMEOUT     the clean-up is being stopped, because its time is over: DELETE_FAILED
+ *   phase DELETE, CREATED                       what it added goes first; then the clean-up comes, or GONE
  *   phase DELETE, FAILED                        DELETE_FAILED, until it is deleted again
  *
  * losses and again count anew in the clean-up. A clean-up that fails is not tried again by itself; one that is lost is, until the
@@ -33,6 +34,7 @@ enum ask_no {
 struct task_wish {
   enum ask ask;
   int64_t now_us;
+  uint8_t below;      /* DELETE: tasks that it added are there; they go first */
   uint8_t force;      /* DELETE of one that is DELETING or DELETE_FAILED: no clean-up, it is gone. No effect in other states */
   /* Of a task of a node. Set by run_step(); a stand-alone task may always run. */
   uint8_t of_node;

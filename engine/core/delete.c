@@ -27,6 +27,15 @@ unsigned delete_begin(struct task *t, const struct task_policy *pol, int64_t now
   return move_queue(t, pol, now_us);
 }
 
+unsigned delete_below(struct task *t) {
+  t->phase = PHASE_DELETE;
+  t->state = TASK_CREATED;
+  t->end_as = TASK_NONE;
+  t->owner = 0;
+  t->due_us = 0;
+  return TASK_OUT_CHANGED | TASK_OUT_BELOW;
+}
+
 unsigned delete_stop(struct task *t) {
   t->phase = PHASE_DELETE;
   return move_stop(t, TASK_QUEUED);
@@ -93,6 +102,7 @@ unsigned delete_apply(const struct step *s) {
   case TASK_EV_OK: case TASK_EV_FAIL: case TASK_EV_LOST: case TASK_EV_HANDBACK: case TASK_EV_NOT_NOW: case TASK_EV_TIMEOUT:
     return on_report(s);
   case TASK_EV_DUE: return on_due(s);
+  case TASK_EV_CHILDREN: return s->t->state == TASK_CREATED ? delete_begin(s->t, s->pol, s->ev->now_us) : 0;
   case TASK_EV_QUEUE_TIMEOUT: case TASK_EV_CANCEL: case TASK_EV_REST_RUN_ON: case TASK_EV_REST_CANCEL: case TASK_EV_HOLD:
   case TASK_EV_CHECKPOINT: case TASK_EV_TAKE_UP: case TASK_EV__N: break;
   }
@@ -111,8 +121,8 @@ const char *delete_error(const struct task *t, const struct task *was, const cha
 #define FACT(x) if (!(x)) return #x
 
 const char *delete_fault(const struct task *t) {
-  bool stops = t->state == TASK_CANCELING, ends = t->state == TASK_FAILED || t->state == TASK_CANCELED; /* CANCELED: it is gone */
-  FACT(stops || ends || t->state == TASK_QUEUED || t->state == TASK_RUNNING || t->state == TASK_RETRY_WAIT);
+  bool stops = t->state == TASK_CANCELING, below = t->state == TASK_CREATED, ends = t->state == TASK_FAILED || t->state == TASK_CANCELED; /* CANCELED: it is gone */
+  FACT(stops || ends || below || t->state == TASK_QUEUED || t->state == TASK_RUNNING || t->state == TASK_RETRY_WAIT);
   FACT(t->state != TASK_QUEUED || t->due_us == 0);
   FACT(!stops || t->end_as == TASK_QUEUED || t->end_as == TASK_FAILED || t->end_as == TASK_CANCELED || t->end_as == TASK_TIMEOUT);
   return NULL;

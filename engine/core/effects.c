@@ -36,7 +36,7 @@ void eff_mark_task(struct run *r, struct run_ctx *c, uint32_t task, const char *
   struct run_task *t = &r->task[task];
   if (t->eff == 0) {
     eff_mark_flow(r, c, NULL);
-    *WR_PUSH(e->task, e->n_task, e->cap_task) = (struct eff_task){r, task, NULL, NULL, 0};
+    *WR_PUSH(e->task, e->n_task, e->cap_task) = (struct eff_task){.r = r, .task = task};
     t->eff = (uint32_t)e->n_task;
   }
   if (error) e->task[t->eff - 1].error = error;
@@ -48,7 +48,7 @@ void eff_after(struct run *r, struct run_ctx *c, enum after_kind kind, uint32_t 
   const struct task *t = task < r->n_task ? &r->task[task].t : NULL;
   *WR_PUSH(e->after, e->n_after, e->cap_after) =
       (struct eff_after){kind, r, task, t ? t->epoch : 0, t ? t->owner : 0, pol,
-                         pol ? pol->slot : 0, pol ? pol->list : 0};
+                         pol ? pol->slot : 0, 0, pol ? pol->list : 0};
 }
 
 void effects_clear(struct effects *e) {

@@ -30,6 +30,8 @@ static enum job_class waiting_class(const struct task *t) {
 
 /* A clean-up, waiting or running, is shown as DELETING, which counts as running. */
 enum job_class job_class(const struct task *t) {
+  if (task_show(t) == SHOWN_ANALYZING) return JOB_ANALYZING;
+  if (t->phase == PHASE_CHILDREN) return t->end_as == TASK_CANCELED ? JOB_BUSY : JOB_WAITING;
   switch ((enum task_state)t->state) {
   case TASK_NONE: case TASK__N: return JOB_NONE;
   case TASK_CREATED: case TASK_BLOCKED: case TASK_QUEUED: case TASK_PAUSED: return waiting_class(t);
@@ -160,6 +162,13 @@ enum ask_no job_asked(struct job *j, enum job_ask ask) {
   return no;
 }
 
+void job_run_below(struct job *j) {
+  job_decide(j);
+  if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return;
+  want(j, JOB_WISH_RESUME);
+  job_decide(j);
+}
+
 /* ---- deletion ---- */
 
 /* A call that says the same finds the pass under way, or nothing that failed. */
@@ -182,7 +191,7 @@ enum ask_no job_delete(struct job *j, uint8_t how) {
 
 /* A clean-up that waits or runs is left alone, unless there is to be none. */
 static bool deletes(const struct job *j, const struct task *t, bool pass) {
-  if (t->phase == PHASE_RUN) return true;
+  if (t->phase != PHASE_DELETE) return true;
   if (!pass) return false;
   if (task_final(t->state)) return true;
   return (j->how & JOB_NO_CLEAN_UP) && (t->owner == 0 || (j->how & JOB_FORCE));
@@ -196,6 +205,7 @@ static bool waits(const struct task *t) {
 
 /* What runs goes on to its end after a soft pause. */
 static bool pauses(const struct task *t, bool stops) {
+  if (task_show(t) == SHOWN_ANALYZING) return stops;
   return t->phase == PHASE_RUN && (waits(t) || (stops && t->state == TASK_RUNNING));
 }
 
@@ -205,11 +215,11 @@ static bool say(enum ask ask, enum ask *out) {
 }
 
 bool job_wants(const struct job *j, const struct task *t, bool pass, enum ask *out) {
-  bool ended = task_final(t->state), runs = t->phase == PHASE_RUN;
+  bool ended = task_final(t->state), runs = t->phase != PHASE_DELETE;
   switch ((enum job_wish)j->wish) {
   case JOB_WISH_PAUSE: return pauses(t, false) && say(ASK_PAUSE, out);
   case JOB_WISH_CHECKPOINT: return pauses(t, true) && say(ASK_PAUSE, out);
-  case JOB_WISH_CANCEL: return runs && !ended && t->state != TASK_CANCELING && say(ASK_CANCEL, out);
+  case JOB_WISH_CANCEL: return runs && !ended && task_show(t) != SHOWN_CANCELING && say(ASK_CANCEL, out);
   case JOB_WISH_RESUME:
     return pass && runs && (t->state == TASK_PAUSED || t->state == TASK_PAUSING) && say(ASK_RUN, out);
   case JOB_WISH_RETRY: return pass && runs && ended && t->state != TASK_SUCCESS && say(ASK_RUN, out);

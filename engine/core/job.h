@@ -24,8 +24,8 @@ static inline bool job_final(enum job_state s) { return s >= JOB_SUCCESS; }
 const char *job_state_name(enum job_state s);
 bool job_state_known(uint8_t s);
 
-/* What a task counts as. The first five live. RETRYING: it waits, and failed or was lost before. ANALYZING and WAITING are for
- * states that no task has yet. */
+/* What a task counts as. The first five live. RETRYING: it waits, and failed or was lost before. WAITING: for what it
+ * added. */
 enum job_class { JOB_NOT_STARTED, JOB_RETRYING, JOB_BUSY, JOB_ANALYZING, JOB_WAITING, JOB_OK, JOB_BAD, JOB_STOPPED, JOB__CLASSES,
                  JOB_NONE = JOB__CLASSES /* no row */ };
 enum job_class job_class(const struct task *t);
@@ -57,6 +57,9 @@ void job_decide(struct job *j);
 enum job_ask { JOB_ASK_CLOSE, JOB_ASK_CANCEL, JOB_ASK_PAUSE, JOB_ASK_CHECKPOINT, JOB_ASK_RESUME, JOB_ASK_RETRY, JOB_ASK__N };
 /* The answer, by the state of the job; *j is changed and decided when it is ASK_OK. A pass begins where one is needed. */
 enum ask_no job_asked(struct job *j, enum job_ask ask);
+
+/* Of a tree: the task that added all others is run: what is paused below it goes on, whoever has paused it. */
+void job_run_below(struct job *j);
 
 /* A deletion begins, goes on, or tries again what failed; how: JOB_FORCE, JOB_NO_CLEAN_UP, as this call says. ASK_BUSY: some of
  * it lives, and it is not forced. ASK_SAME: it is under way, and nothing is to be tried again. */

@@ -30,6 +30,7 @@ static void begin_pass(struct run *r, uint32_t what) {
 
 unsigned run_hold_task(struct run *r, uint32_t task, unsigned out) {
   if (!(out & (TASK_OUT_REQUEUED | TASK_OUT_WAITS)) || r->wish > WISH_STOP) return out;
+  if (r->task[task].t.phase == PHASE_ANALYSE) return out & ~(unsigned)TASK_OUT_REQUEUED; /* it waits, and its time goes on */
   unsigned held = task_apply(&r->task[task].t, &(struct task_event){.kind = TASK_EV_HOLD}, NULL);
   return (out | held) & ~(unsigned)(TASK_OUT_REQUEUED | TASK_OUT_WAITS);
 }

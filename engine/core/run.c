@@ -85,10 +85,15 @@ unsigned run_task_apply(struct run *r, struct run_ctx *c, uint32_t task, struct 
   return task_apply(&r->task[task].t, ev, pol ? pol : r->bind[run_pattern(r, task)].pol);
 }
 
+/* What it occupies, and where it waits: an analysis is no attempt of its type. */
+static const struct task_policy *cost_of(const struct task *t, const struct task_policy *pol) {
+  return t->phase == PHASE_ANALYSE ? &task_policy_analysis : pol;
+}
+
 /* The task is QUEUED: the caller decides where it goes. */
 static void task_ready(struct run *r, struct run_ctx *c, uint32_t task, const struct task_policy *pol) {
   if (r->wish > WISH_STOP) return; /* the sweep will end it */
-  eff_after(r, c, AFTER_READY, task, pol);
+  eff_after(r, c, AFTER_READY, task, cost_of(&r->task[task].t, pol));
 }
 
 /* Is the task that was made ready still waiting? Since then a sweep may have ended it, or a pause holds it, or will. */
@@ -124,8 +129,10 @@ void run_leave(struct run_ctx *c, size_t i) {
 static void keep_attempt(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was,
                          const char *error) {
   struct effects *e = c->out;
+  bool analysed = was->phase == PHASE_RUN && r->task[ev->task].t.phase == PHASE_ANALYSE; /* it ended as it says itself */
+  enum task_ev why = analysed ? ev->ev.kind : task_attempt_why(was, ev->ev.kind);
   *WR_PUSH(e->attempt, e->n_attempt, e->cap_attempt) = (struct eff_attempt){
-      r, ev->task, was->epoch, was->owner, was->start_us, c->now_us, task_attempt_why(was, ev->ev.kind), error, ev->result};
+      r, ev->task, was->epoch, was->owner, was->start_us, c->now_us, why, error, ev->result};
 }
 
 static void task_ended(struct run *r, uint32_t task) {
@@ -148,19 +155,39 @@ static const char *error_of(const struct task *t, const struct task *was, const 
 }
 
 /* Turns the outcome of one task event into rows and messages. The node's decision comes after. */
+/* A call of an analyzer that this batch has claimed and given up is not made. */
+static bool not_begun(const struct run *r, const struct run_ctx *c, uint32_t task, uint32_t epoch) {
+  for (size_t i = c->out->n_after; i-- > 0;) {
+    struct eff_after *f = &c->out->after[i];
+    if (f->r != r || f->task != task || f->kind != AFTER_START || f->epoch != epoch) continue;
+    f->kind = AFTER_NONE;
+    return true;
+  }
+  return false;
+}
+
 void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
   const struct task *t = &r->task[ev->task].t;
   const struct task_policy *pol = ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol;
   const char *error = error_of(t, was, ev);
   if (out & (TASK_OUT_CHANGED | TASK_OUT_GONE)) eff_mark_task(r, c, ev->task, error, ev->result);
+  if (out & TASK_OUT_CHANGED && (was->phase == PHASE_ANALYSE || was->phase == PHASE_CHILDREN)) c->out->task[r->task[ev->task].eff - 1].analysed = 1;
   if (out & TASK_OUT_GONE) c->out->task[r->task[ev->task].eff - 1].gone = 1;
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error ? error : ev->error);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol);
+  if (out & TASK_OUT_GIVEN_UP && not_begun(r, c, ev->task, was->epoch)) out &= ~(unsigned)TASK_OUT_KILL;
   if (out & TASK_OUT_KILL) { /* marked even if no column changes: an effect after the commit must belong to a run of the batch */
     if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);
     else eff_mark_flow(r, c, NULL);
     eff_after(r, c, AFTER_KILL, ev->task, pol);
-    c->out->after[c->out->n_after - 1].owner = was->owner; /* it has none any more when it is gone */
+    struct eff_after *f = &c->out->after[c->out->n_after - 1];
+    f->owner = was->owner; /* it has none any more when it is gone */
+    f->given_up = (out & TASK_OUT_GIVEN_UP) != 0;
+  }
+  if (out & TASK_OUT_BELOW) {
+    if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);
+    else eff_mark_flow(r, c, NULL);
+    eff_after(r, c, AFTER_BELOW, ev->task, pol);
   }
   if (out & TASK_OUT_REQUEUED) task_ready(r, c, ev->task, pol);
   if (out & TASK_OUT_CLAIMED) {
@@ -169,7 +196,7 @@ void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, 
       v->start_us = c->now_us;
       eff_mark_node(r, c, (uint32_t)(v - r->node), NULL);
     }
-    eff_after(r, c, AFTER_START, ev->task, pol);
+    eff_after(r, c, AFTER_START, ev->task, cost_of(t, pol));
   }
   if (out & TASK_OUT_ENDED) task_ended(r, ev->task);
 }
@@ -197,7 +224,7 @@ static void node_decide(struct run *r, struct run_ctx *c, uint32_t node, const s
   struct run_node *v = &r->node[node];
   eff_mark_node(r, c, node, NULL);
   if (node_final(v->state)) return;
-  enum verdict verdict = rule_complete(n, d->expands ? n : d->need, v->t_ok, v->t_bad);
+  enum ruling verdict = rule_complete(n, d->expands ? n : d->need, v->t_ok, v->t_bad);
   if (verdict == VERDICT_UNKNOWN) return;
   if (verdict == VERDICT_TRUE) {
     v->skip_edges = last->skip_edges;
@@ -254,7 +281,7 @@ static enum run_rc step_ask(struct run *r, const struct run_event *ev, struct ru
   if (run_need(r, node, c)) return RUN_NEED;
   struct task was = r->task[ev->task].t, *t = &r->task[ev->task].t;
   bool open = !node_final(r->node[node].state);
-  struct task_wish w = {.ask = ev->ask, .now_us = c->now_us, .force = ev->force, .of_node = !run_alone(r),
+  struct task_wish w = {.ask = ev->ask, .now_us = c->now_us, .force = ev->force, .below = ev->below, .of_node = !run_alone(r),
                         .may_retry = open && r->wish == WISH_NONE, .may_requeue = r->wish <= WISH_STOP};
   unsigned out = task_ask(t, &w, ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol, &c->no);
   if (c->no > ASK_SAME) return RUN_REFUSED;

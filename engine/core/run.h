@@ -100,6 +100,7 @@ enum after_kind {
   AFTER_START,        /* this node claimed it: execute */
   AFTER_PUSH,         /* QUEUED: push its hint; set a timer when it has a queue timeout */
   AFTER_KILL,         /* CANCELING, PAUSING or gone: tell its owner; task_stop() says why */
+  AFTER_BELOW,        /* what the task has added is to follow it */
   AFTER_TIMER,        /* RETRY_WAIT, BLOCKED: set a timer, which rings TASK_EV_DUE at due_us */
   AFTER_FLOW_DONE     /* the flow became final */
 };
@@ -107,8 +108,9 @@ enum after_kind {
 /* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is not the error of a node. */
 struct eff_flow { struct run *r; const char *error; uint32_t of_node; };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
-/* gone: the rows of this stand-alone task are deleted, and its run leaves the cache. */
-struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; uint8_t gone; };
+/* gone: the rows of this stand-alone task are deleted, and its run leaves the cache. analysed: it was ANALYZING, so what its row
+ * says of the attempt stays. */
+struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; uint8_t gone, analysed; };
 struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error;
                      const void *result; };
 struct eff_after {
@@ -117,7 +119,9 @@ struct eff_after {
   uint32_t task, epoch;
   int64_t owner;
   const struct task_policy *pol;  /* READY, START: what it costs; valid during the step */
-  uint8_t slot; uint16_t list;    /* READY, START, PUSH; PUSH: where the hint goes */
+  uint8_t slot;                   /* READY, START, PUSH */
+  uint8_t given_up;               /* KILL: a call of an analyzer; killed without a grace */
+  uint16_t list;                  /* PUSH: where the hint goes */
 };
 
 /* The effects of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,
@@ -171,7 +175,7 @@ struct run_event {
   uint64_t skip_edges;            /* RUN_EV_TASK: if its node succeeds by this event, these out-edges get SKIP */
   uint32_t node;                  /* RUN_EV_RERUN: from this node; RERUN_FAILED = what failed */
   uint8_t checkpoint;             /* RUN_EV_PAUSE: what runs is stopped too */
-  uint8_t force;                  /* RUN_EV_ASK: of a deletion */
+  uint8_t force, below;           /* RUN_EV_ASK: of a deletion */
   enum ask ask;                   /* RUN_EV_ASK */
   struct run_base base;           /* RUN_EV_RERUN: ids of the new run */
   const struct task_start *start; /* RUN_EV_START of a stand-alone task; NULL = at once */

@@ -72,7 +72,7 @@ void run_load_none(struct run *r, uint32_t node) {
 
 bool run_load_task(struct run *r, int64_t task, const struct task *t) {
   if (task < 0 || task >= r->n_task || t->state >= TASK__N || t->end_as >= TASK__N || t->epoch > TASK_EPOCH_MAX) return false;
-  if (t->phase > PHASE_DELETE || t->resume > RESUME_FLOW) return false;
+  if (t->phase > PHASE_CHILDREN || t->resume > RESUME_FLOW) return false;
   r->task[task] = (struct run_task){.t = *t, .row = 1};
   return true;
 }
@@ -164,7 +164,7 @@ static const char *node_fault(const struct run *r, uint32_t i, struct sums *sum)
     const struct task *t = &r->task[k].t;
     const char *fault = task_fault(t);
     if (fault) return fault;
-    FACT(run_alone(r) || (t->phase == PHASE_RUN && pause_holds(r, t)));
+    FACT(run_alone(r) || t->phase == PHASE_ANALYSE || t->phase == PHASE_CHILDREN || (t->phase == PHASE_RUN && pause_holds(r, t)));
     if (t->state == TASK_SUCCESS) ok++; else if (task_final(t->state)) bad++; else open++;
     canceled += t->state == TASK_CANCELED;
   }

@@ -26,12 +26,12 @@ const char *node_state_status(enum node_state s) { return (unsigned)s < NODE__N 
 const char *flow_state_name(enum flow_state s) { return (unsigned)s < FLOW__N && flow_name[s] ? flow_name[s] : "?"; }
 const char *flow_state_status(enum flow_state s) { return (unsigned)s < FLOW__N && flow_word[s] ? flow_word[s] : "?"; }
 
-enum verdict rule_all_success(uint32_t n_parent, uint32_t ok, uint32_t fail, uint32_t skip) {
+enum ruling rule_all_success(uint32_t n_parent, uint32_t ok, uint32_t fail, uint32_t skip) {
   if (fail > 0 || skip > 0) return VERDICT_FALSE;
   return ok == n_parent ? VERDICT_TRUE : VERDICT_UNKNOWN;
 }
 
-enum verdict rule_complete(uint32_t n, uint32_t need, uint32_t ok, uint32_t bad) {
+enum ruling rule_complete(uint32_t n, uint32_t need, uint32_t ok, uint32_t bad) {
   if (ok >= need) return VERDICT_TRUE;
   return n - bad < need ? VERDICT_FALSE : VERDICT_UNKNOWN;
 }

@@ -47,9 +47,9 @@ const char *flow_state_status(enum flow_state s);
 enum wish { WISH_NONE, WISH_STOP, WISH_CANCEL, WISH_FAIL, WISH_TIMEOUT };
 
 enum token { TOKEN_OK, TOKEN_FAIL, TOKEN_SKIP };
-enum verdict { VERDICT_UNKNOWN, VERDICT_TRUE, VERDICT_FALSE };
+enum ruling { VERDICT_UNKNOWN, VERDICT_TRUE, VERDICT_FALSE };
 /* The trigger rule all_success over n_parent in-edges. */
-enum verdict rule_all_success(uint32_t n_parent, uint32_t ok, uint32_t fail, uint32_t skip);
+enum ruling rule_all_success(uint32_t n_parent, uint32_t ok, uint32_t fail, uint32_t skip);
 /* The completion rule: need of n tasks, of which ok succeeded and bad ended otherwise. */
-enum verdict rule_complete(uint32_t n, uint32_t need, uint32_t ok, uint32_t bad);
+enum ruling rule_complete(uint32_t n, uint32_t need, uint32_t ok, uint32_t bad);
 #endif

@@ -1,5 +1,5 @@
 /* One task instance: the table of state x event (docs/explanation/protocol.md). Pure; owns nothing; any thread. What users ask
- * for is in ask.c, the events of a deletion are in delete.c.
+ * for is in ask.c, the events of a deletion are in delete.c, those of an analysis in analyse.c.
  * What never happens: an event leaves a final state, or a report of another attempt changes anything. */
 #include "task.h"
 #include "clock.h"
@@ -11,6 +11,7 @@ const struct task_policy task_policy_default = {
   .attempts = 1, .backoff_base_us = 1000000, .backoff_cap_us = 300 * 1000000LL, .backoff_factor = 2.0,
   .jitter = JITTER_FULL, .on_lost = ON_LOST_RETRY, .slot = SLOT_ASYNC
 };
+const struct task_policy task_policy_analysis = {.attempts = 1, .slot = SLOT_ANALYSIS, .cost = 1};
 
 static const char *const state_name[TASK__N] = {
 #define X(n, v, f, s) [TASK_##n] = #n,
@@ -27,11 +28,15 @@ const char *task_state_status(enum task_state s) { return (unsigned)s < TASK__N 
 
 const char *shown_name(enum task_shown s) {
   if (s == SHOWN_DELETING) return "DELETING";
+  if (s == SHOWN_ANALYZING) return "ANALYZING";
+  if (s == SHOWN_WAITING_CHILDREN) return "WAITING_CHILDREN";
   return s == SHOWN_DELETE_FAILED ? "DELETE_FAILED" : task_state_name((enum task_state)s);
 }
 
 enum task_shown task_show(const struct task *t) {
   if (t->phase == PHASE_RUN) return (enum task_shown)t->state;
+  if (t->phase == PHASE_ANALYSE) return t->state == TASK_PAUSED ? SHOWN_PAUSED : SHOWN_ANALYZING;
+  if (t->phase == PHASE_CHILDREN) return t->end_as == TASK_CANCELED ? SHOWN_CANCELING : SHOWN_WAITING_CHILDREN;
   return task_final(t->state) ? SHOWN_DELETE_FAILED : SHOWN_DELETING;
 }
 
@@ -59,7 +64,7 @@ static const char *const ev_name[TASK_EV__N] = {
   [TASK_EV_HANDBACK] = "HANDBACK", [TASK_EV_NOT_NOW] = "NOT_NOW", [TASK_EV_TIMEOUT] = "TIMEOUT",
   [TASK_EV_QUEUE_TIMEOUT] = "QUEUE_TIMEOUT", [TASK_EV_DUE] = "DUE", [TASK_EV_CANCEL] = "CANCEL",
   [TASK_EV_REST_RUN_ON] = "REST_RUN_ON", [TASK_EV_REST_CANCEL] = "REST_CANCEL", [TASK_EV_HOLD] = "HOLD",
-  [TASK_EV_CHECKPOINT] = "CHECKPOINT", [TASK_EV_TAKE_UP] = "TAKE_UP"
+  [TASK_EV_CHECKPOINT] = "CHECKPOINT", [TASK_EV_TAKE_UP] = "TAKE_UP", [TASK_EV_CHILDREN] = "CHILDREN"
 };
 const char *task_ev_name(enum task_ev e) {
   if (e == TASK_ATTEMPT_PAUSED) return "PAUSED";
@@ -95,7 +100,7 @@ unsigned move_end(struct task *t, enum task_state s) {
 /* The clean-up of a deletion has no queue timeout: what users see is DELETING, not QUEUED. */
 void task_queue(struct task *t, const struct task_policy *pol, int64_t now_us) {
   t->state = TASK_QUEUED;
-  t->end_as = TASK_NONE;
+  if (t->phase != PHASE_ANALYSE) t->end_as = TASK_NONE;
   t->resume = RESUME_NONE;
   t->owner = 0;
   t->due_us = pol->queue_timeout_us > 0 && t->phase == PHASE_RUN ? now_us + pol->queue_timeout_us : 0;
@@ -117,7 +122,7 @@ unsigned move_stop(struct task *t, enum task_state end_as) {
 
 unsigned move_pause(struct task *t) {
   t->state = TASK_PAUSED;
-  t->end_as = TASK_NONE;
+  if (t->phase != PHASE_ANALYSE) t->end_as = TASK_NONE;
   t->owner = 0;
   t->due_us = 0;
   return TASK_OUT_CHANGED;
@@ -136,7 +141,7 @@ unsigned task_begin(struct task *t, const struct task_start *start, const struct
   return TASK_OUT_CHANGED | (start->hold ? 0 : TASK_OUT_WAITS);
 }
 
-static unsigned to_retry_wait(struct task *t, int64_t due_us) {
+unsigned move_retry_wait(struct task *t, int64_t due_us) {
   t->state = TASK_RETRY_WAIT;
   t->end_as = TASK_NONE;
   t->owner = 0;
@@ -145,17 +150,17 @@ static unsigned to_retry_wait(struct task *t, int64_t due_us) {
 }
 
 /* A try of the user's program failed: the task is tried again after a pause, or it ends as `as`. */
-static unsigned try_failed(const struct step *s, enum task_state as) {
+unsigned move_try_failed(const struct step *s, enum task_state as) {
   struct task *t = s->t;
   t->tries++;
   if (s->ev->fatal || !s->ev->may_retry || t->tries >= s->pol->attempts) return move_end(t, as);
-  return to_retry_wait(t, s->ev->now_us + task_backoff(s->pol, t->tries, s->ev->rnd));
+  return move_retry_wait(t, s->ev->now_us + task_backoff(s->pol, t->tries, s->ev->rnd));
 }
 
 unsigned move_not_now(const struct step *s) {
   int64_t after = s->ev->after_us > 0 ? s->ev->after_us : s->pol->backoff_base_us;
   s->t->again++;
-  return to_retry_wait(s->t, s->ev->now_us + (after < LIMIT_AGAIN_US ? after : LIMIT_AGAIN_US));
+  return move_retry_wait(s->t, s->ev->now_us + (after < LIMIT_AGAIN_US ? after : LIMIT_AGAIN_US));
 }
 
 static unsigned do_none(const struct step *s) { (void)s; return 0; }
@@ -166,7 +171,7 @@ unsigned move_claim(const struct step *s) {
   struct task *t = s->t;
   t->state = TASK_RUNNING;
   t->owner = s->ev->owner;
-  t->epoch++;
+  t->epoch = task_attempt_of(t->epoch) + 1;
   t->due_us = 0;
   t->start_us = s->ev->now_us;
   return TASK_OUT_CHANGED | TASK_OUT_CLAIMED;
@@ -174,10 +179,19 @@ unsigned move_claim(const struct step *s) {
 
 static unsigned do_handback(const struct step *s) { return to_queue(s) | TASK_OUT_ATTEMPT_ENDED; }
 
+/* What its analyzer will say counts, not how it ended. */
+static bool is_analysed(const struct step *s) { return s->pol->calls > 0 && s->ev->analyse && !s->ev->asked; }
+
 /* An OK counts when the program ended by itself before it was told to stop. After that an OK only means that the program tidied
  * up. A task that is RUNNING is told to stop by a planned stop alone. */
-static unsigned do_ok(const struct step *s) { return s->ev->asked ? do_handback(s) : move_end(s->t, TASK_SUCCESS); }
-static unsigned do_fail(const struct step *s) { return try_failed(s, TASK_FAILED); }
+static unsigned do_ok(const struct step *s) {
+  if (s->ev->asked) return do_handback(s);
+  return is_analysed(s) ? analyse_begin(s->t, TASK_SUCCESS) : move_end(s->t, TASK_SUCCESS);
+}
+
+static unsigned do_fail(const struct step *s) {
+  return is_analysed(s) ? analyse_begin(s->t, TASK_FAILED) : move_try_failed(s, TASK_FAILED);
+}
 
 static unsigned do_lost(const struct step *s) {
   struct task *t = s->t;
@@ -204,16 +218,18 @@ static unsigned do_ok_pausing(const struct step *s) { return s->ev->asked ? do_s
 /* A failure by itself is one: before our request came, or by the word of the program that no further try makes sense. */
 static unsigned do_fail_pausing(const struct step *s) {
   if (s->ev->asked && !s->ev->fatal) return do_stopped(s);
+  if (is_analysed(s)) return analyse_begin(s->t, TASK_FAILED);
   s->t->tries++;
   return move_end(s->t, TASK_FAILED);
 }
 
 /* The end of CANCELING: TIMEOUT is a failed try like any other, CANCELED is final. */
 static unsigned do_end_as(const struct step *s) {
-  return s->t->end_as == TASK_TIMEOUT ? try_failed(s, TASK_TIMEOUT) : move_end(s->t, s->t->end_as);
+  return s->t->end_as == TASK_TIMEOUT ? move_try_failed(s, TASK_TIMEOUT) : move_end(s->t, s->t->end_as);
 }
 
-static unsigned do_ok_canceling(const struct step *s) { return s->ev->asked ? do_end_as(s) : do_ok(s); }
+/* An OK whose analyzer is not asked any more says nothing. */
+static unsigned do_ok_canceling(const struct step *s) { return s->ev->asked || is_analysed(s) ? do_end_as(s) : do_ok(s); }
 
 /* A program that says that it cannot be tried again has failed, whoever asked it to stop. */
 static unsigned do_fail_canceling(const struct step *s) {
@@ -346,9 +362,14 @@ static const task_fn table[TASK_EV__N][TASK__N] = {
   [TASK_EV_TAKE_UP] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_take_up_blocked,
     [TASK_QUEUED] = do_take_up_queued, [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_take_up_pausing,
     [TASK_PAUSED] = do_take_up_paused, [TASK_CANCELING] = do_none, FINAL(do_none) },
+  [TASK_EV_CHILDREN] = { [TASK_NONE] = do_none, [TASK_CREATED] = do_none, [TASK_BLOCKED] = do_none, [TASK_QUEUED] = do_none,
+    [TASK_RUNNING] = do_none, [TASK_RETRY_WAIT] = do_none, [TASK_PAUSING] = do_none, [TASK_PAUSED] = do_none,
+    [TASK_CANCELING] = do_none, FINAL(do_none) },
 };
 
 const char *task_error(const struct task *t, const struct task *was, const char *text) {
+  if (t->phase == PHASE_ANALYSE || (was->phase == PHASE_ANALYSE && t->phase == PHASE_RUN)) return analyse_error(t, was, text);
+  if (t->phase == PHASE_CHILDREN || (was->phase == PHASE_CHILDREN && t->phase == PHASE_RUN)) return children_error(t, text);
   if (t->phase != PHASE_RUN) return task_final(t->state) ? delete_error(t, was, text) : NULL;
   if (was->state == TASK_PAUSING && !task_final(t->state)) return NULL; /* it stopped when asked: that is no error */
   if (task_final(was->state)) return "";
@@ -388,7 +409,8 @@ static bool is_report(enum task_ev e) { return e >= TASK_EV_OK && e <= TASK_EV_T
 unsigned task_apply(struct task *t, const struct task_event *ev, const struct task_policy *pol) {
   struct step s = {t, ev, pol};
   if (is_report(ev->kind) && (ev->owner != t->owner || ev->epoch != t->epoch)) return TASK_OUT_LATE;
-  if (t->phase != PHASE_RUN) return delete_apply(&s);
+  if (t->phase == PHASE_CHILDREN) return children_apply(&s);
+  if (t->phase != PHASE_RUN) return t->phase == PHASE_ANALYSE ? analyse_apply(&s) : delete_apply(&s);
   unsigned out = table[ev->kind][t->state](&s);
   return ev->remove && out & TASK_OUT_ENDED ? out | TASK_OUT_GONE : out;
 }
@@ -396,17 +418,19 @@ unsigned task_apply(struct task *t, const struct task_event *ev, const struct ta
 #define FACT(x) if (!(x)) return #x
 
 const char *task_fault(const struct task *t) {
-  FACT(t->state < TASK__N && t->end_as < TASK__N && t->phase <= PHASE_DELETE && t->resume <= RESUME_FLOW);
-  bool owned = is_owned(t->state), held = t->state == TASK_BLOCKED && t->end_as != TASK_NONE;
+  FACT(t->state < TASK__N && t->end_as < TASK__N && t->phase <= PHASE_CHILDREN && t->resume <= RESUME_FLOW);
+  bool owned = is_owned(t->state), held = t->state == TASK_BLOCKED && t->end_as != TASK_NONE, judged = t->phase == PHASE_ANALYSE;
   FACT((t->owner != 0) == owned);
+  if (t->phase == PHASE_CHILDREN) return children_fault(t);
   bool waits = t->state == TASK_RETRY_WAIT || (t->state == TASK_BLOCKED && t->end_as != TASK_QUEUED);
   FACT(waits ? t->due_us != 0 : t->due_us == 0 || t->state == TASK_QUEUED);
   FACT(!held || t->end_as == TASK_QUEUED || t->end_as == TASK_RETRY_WAIT);
-  FACT((t->end_as != TASK_NONE) == (t->state == TASK_CANCELING || held));
+  FACT((t->end_as != TASK_NONE) == (t->state == TASK_CANCELING || held || judged));
   FACT(t->resume == RESUME_NONE || t->state == TASK_PAUSING || (t->state == TASK_PAUSED && t->resume == RESUME_FLOW));
   FACT(!owned || t->epoch > 0);
   FACT(t->losses <= LIMIT_LOSSES && t->again <= LIMIT_AGAIN);
   if (t->phase == PHASE_DELETE) return delete_fault(t);
+  if (judged) return analyse_fault(t);
   FACT(t->state != TASK_CANCELING || t->end_as == TASK_CANCELED || t->end_as == TASK_TIMEOUT);
   return NULL;
 }

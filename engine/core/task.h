@@ -10,9 +10,11 @@
  * CREATED was submitted to be run later. BLOCKED waits for its start time, or is held by the pause of its flow. A final state is
  * left in two ways only, both asked for and both of stand-alone tasks: it is run again, or it is deleted.
  *
- * Two shown states have no number of their own, because 9 and above is final in rows and in SQL. DELETING is phase DELETE with
+ * Some shown states have no number of their own, because 9 and above is final in rows and in SQL. DELETING is phase DELETE with
  * a state that is not final: the attempt that ran is stopped (CANCELING), or the clean-up waits (QUEUED, RETRY_WAIT) or runs
- * (RUNNING, CANCELING). DELETE_FAILED is phase DELETE with FAILED. task_shown() gives the word.
+ * (RUNNING, CANCELING). DELETE_FAILED is phase DELETE with FAILED. ANALYZING is phase ANALYSE with any state but PAUSED
+ * (analyse.c). WAITING_CHILDREN is phase CHILDREN, which is CANCELING once it was canceled (children.c). task_shown() gives the
+ * word.
  *
  * Facts: owner != 0 exactly in RUNNING, PAUSING, CANCELING. epoch grows by one at each claim and only there. due != 0
  * in RETRY_WAIT, in BLOCKED when its time is known, and in QUEUED when there is a queue timeout. end_as != TASK_NONE only in
@@ -55,12 +57,12 @@ enum task_shown {
 #define X(n, v, f, s) SHOWN_##n = v,
   TASK_STATES(X)
 #undef X
-  SHOWN_DELETING, SHOWN_DELETE_FAILED, SHOWN__N
+  SHOWN_DELETING, SHOWN_DELETE_FAILED, SHOWN_ANALYZING, SHOWN_WAITING_CHILDREN, SHOWN__N
 };
 const char *shown_name(enum task_shown s);             /* "DELETE_FAILED" */
 
 /* Stored. What the attempt that runs, or the next one, is for. */
-enum task_phase { PHASE_RUN, PHASE_DELETE };
+enum task_phase { PHASE_RUN, PHASE_DELETE, PHASE_ANALYSE, PHASE_CHILDREN };
 /* Stored. RUN: it is PAUSING, and a user asked to run it meanwhile: QUEUED as soon as it has stopped. FLOW: the pause of its flow
  * stops it (PAUSING) or has stopped it (PAUSED), so the flow's resume takes it up. A task that a user paused has NONE. */
 enum task_resume { RESUME_NONE, RESUME_RUN, RESUME_FLOW };
@@ -83,10 +85,15 @@ enum task_ev {
   TASK_EV_HOLD,         /* its flow is paused: nothing that waits starts */
   TASK_EV_CHECKPOINT,   /* its flow is paused, and what runs is stopped too */
   TASK_EV_TAKE_UP,      /* its flow goes on */
+  TASK_EV_CHILDREN,     /* all that it added have ended; in phase DELETE: all that it added are gone */
   TASK_EV__N,
   TASK_ATTEMPT_PAUSED = TASK_EV__N  /* no event: how an attempt ended that stopped because it was asked to; "PAUSED" */
 };
 const char *task_ev_name(enum task_ev e);
+
+/* What an analyzer has said of an attempt; numbers are stored. NOTHING: it gave no answer that counts. */
+enum task_said { SAID_NOTHING, SAID_DONE, SAID_FAILED, SAID_RETRY, SAID__N };
+const char *said_name(enum task_said s);   /* "done"; NULL: nothing */
 
 enum on_lost { ON_LOST_RETRY, ON_LOST_FAIL };
 enum jitter { JITTER_FULL, JITTER_EQUAL, JITTER_NONE };
@@ -106,27 +113,35 @@ struct task_policy {
   uint8_t elsewhere;          /* this node cannot run it: it is neither taken home nor claimed here */
   const char *type;           /* the task type that its limits name: one that was registered at run time; NULL = no such one */
   uint8_t cleans_up;          /* its type, or its configuration, has a clean-up that a deletion runs */
+  uint8_t calls;              /* it has an analyzer: how often that is called for one attempt, 1..101; 0 = it has none */
 };
-/* What an attempt occupies while it runs: an entry of the process table, or memory only. Each class has its own queue and
- * capacity. */
-enum slot_class { SLOT_PROCESS, SLOT_ASYNC, SLOT__N };
+/* What an attempt occupies while it runs: an entry of the process table, or memory only; an analysis is no task's attempt and has
+ * a bound of its own. Each class has its own queue and capacity. */
+enum slot_class { SLOT_PROCESS, SLOT_ASYNC, SLOT_ANALYSIS, SLOT__N };
+extern const struct task_policy task_policy_analysis; /* what an analysis costs */
 extern const struct task_policy task_policy_default; /* 1 attempt, 1 s, x2, 5 min, full jitter, retry on loss */
 
 #define TASK_EPOCH_MAX 0x7fffffffu  /* a row with a greater epoch is damaged: no task is claimed this often */
+/* The low bits of an epoch count attempts, the high ones the analyses of that attempt: so each claim has an epoch of its own, and
+ * an analysis knows which attempt it is about. After 127 analyses of one attempt the numbers come again. */
+#define TASK_ATTEMPT_MAX 0xffffffu
+static inline uint32_t task_attempt_of(uint32_t epoch) { return epoch & TASK_ATTEMPT_MAX; }
 
 /* The mutable part of a task instance: what every node must agree on. */
 struct task {
   enum task_state state : 8;
-  enum task_state end_as : 8; /* CANCELING: what it becomes; in phase DELETE: see ask.h. BLOCKED: what its flow's pause holds */
+  enum task_state end_as : 8; /* CANCELING: what it becomes; in phase DELETE: see ask.h. BLOCKED: what its flow's pause holds.
+                                 Phase ANALYSE: how the attempt ended, SUCCESS or FAILED */
   uint8_t losses;
   uint8_t cancel_requested;
   uint8_t phase;              /* enum task_phase */
   uint8_t resume;             /* enum task_resume; NONE in all states but PAUSING and PAUSED */
-  uint8_t again;              /* NOT_NOW answers in this run, at most LIMIT_AGAIN; in the clean-up they count anew */
-  uint32_t epoch;             /* of the newest claim; 0 = never claimed */
+  uint8_t again;              /* NOT_NOW answers in this run, at most LIMIT_AGAIN; in the clean-up they count anew. Phase ANALYSE:
+                                 calls of the analyzer that failed */
+  uint32_t epoch;             /* of the newest claim; 0 = never claimed. task_attempt_of() it is the number of the attempt */
   uint32_t tries;             /* user attempts that ended by FAIL or TIMEOUT */
   int64_t owner;              /* incarnation of the node that runs it, 0 = none */
-  int64_t start_us;           /* newest claim, 0 = never: it belongs to `epoch` */
+  int64_t start_us;           /* newest claim that was none of an analysis, 0 = never */
   int64_t due_us;             /* end of RETRY_WAIT; BLOCKED: its start time; QUEUED: its queue timeout, 0 = none */
   int64_t version;            /* of its definition, pinned when the instance was made */
 };
@@ -139,10 +154,14 @@ struct task_event {
   uint8_t fatal;              /* FAIL: no retry (exit 125, a report `fail` with retry:false ..) */
   uint8_t asked;              /* OK FAIL: it came after the attempt had been told to stop */
   uint8_t remove;             /* OK FAIL: when the task becomes final by it, its rows go in the same commit */
+  uint8_t analyse;            /* OK FAIL: the attempt ended by itself, so its analyzer is asked first */
+  uint8_t said;               /* phase ANALYSE, OK: enum task_said */
+  uint8_t waits;              /* SAID_DONE: it has added tasks, and waits for them */
+  uint8_t bad;                /* CHILDREN: some of them did not succeed, and that matters */
   uint8_t may_retry;          /* FAIL NOT_NOW TIMEOUT DUE: 0 = no further try: the node is decided, or nothing new may start */
   uint8_t may_requeue;        /* LOST: 0 = it is not run again, because the node is decided or the flow is cancelled */
   uint64_t rnd;               /* jitter */
-  int64_t after_us;           /* NOT_NOW: how long it waits, 0 = backoff_base_us */
+  int64_t after_us;           /* NOT_NOW, SAID_RETRY: how long it waits, 0 = as the policy says */
 };
 
 /* What happened. Bits: the caller turns them into rows and messages. */
@@ -157,6 +176,8 @@ enum task_out {
   TASK_OUT_LATE = 128,        /* a report of another attempt, or after the end: log only */
   TASK_OUT_REFUSED = 256,     /* a client asked for what the state does not allow */
   TASK_OUT_GONE = 512,        /* the rows of the task are deleted in this commit. Its struct says only how it ended */
+  TASK_OUT_BELOW = 4096,      /* what it added is to follow it */
+  TASK_OUT_GIVEN_UP = 2048,   /* with KILL: the call of an analyzer, whose end nobody waits for */
   TASK_OUT_RUN_AGAIN = 1024   /* it was final and is run again: runNo + 1, progress and result are cleared */
 };
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis.h"
 #include "executor_post.h"
 #include "map64.h"
 #include "mem.h"
@@ -38,7 +39,7 @@ struct defs {
   struct map64 map[2];                /* by enum head_kind: id -> struct known */
   size_t bytes, most;
   struct type_book book;
-  struct exec_book added;
+  struct exec_book added, analyzers;
   int64_t added_at;                   /* the runner's: defs_version of its last look at executors */
   struct reader *own;                 /* the runner thread's; NULL = not yet, or it met an error */
 };
@@ -50,7 +51,8 @@ struct defs *defs_new(struct store *s, uint8_t (*slot_of)(const char *type)) {
   d->most = defs_share(0);
   pthread_mutex_init(&d->mu, NULL);
   book_init(&d->book);
-  exec_book_init(&d->added);
+  exec_book_init(&d->added, ADDED_EXECUTOR);
+  exec_book_init(&d->analyzers, ADDED_ANALYZER);
   d->added_at = -1;
   return d;
 }
@@ -98,6 +100,7 @@ void defs_free(struct defs *d) {
   pthread_mutex_destroy(&d->mu);
   book_done(&d->book);
   exec_book_done(&d->added);
+  exec_book_done(&d->analyzers);
   free(d);
 }
 
@@ -272,6 +275,7 @@ static void place(struct defs *d, struct task_def *t) {
   t->policy.type = t->executor && t->executor->added ? t->executor->ops.name : NULL; /* lives as long as the registry */
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.cleans_up = cleans_up(d, t);
+  t->policy.calls = analyzer_of(t, t->executor) ? (uint8_t)t->analyzer_attempts : 0;
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
   t->policy.list = d->list ? d->list(d->list_ctx, t) : 0;
 }
@@ -420,9 +424,10 @@ static bool looks_again(struct defs *d, const struct task_def *t) {
 
 /* ---- executors that were registered at run time ---- */
 
-void defs_added(struct defs *d, struct registry *types, const struct added_host *host) {
+void defs_added(struct defs *d, struct registry *types, struct registry *analyzers, const struct added_host *host) {
   d->added.types = types;
-  d->added.host = *host;
+  d->analyzers.types = analyzers;
+  d->added.host = d->analyzers.host = *host;
 }
 
 const wx_ops *defs_added_ops(const struct defs *d, enum added_mode mode) {
@@ -433,22 +438,33 @@ bool defs_added_may_ask(const struct defs *d, const char *url, char *why, size_t
   return !d->added.types || d->added.host.may_ask(d->added.host.ctx, url, why, why_n);
 }
 
-enum wr_rc defs_added_find(struct defs *d, const char *type, const struct executor **out, struct wr_err *err) {
+static enum wr_rc find(struct defs *d, struct exec_book *b, const char *type, const struct executor **out, struct wr_err *err) {
   *out = NULL;
-  if (!d->added.types) return WR_OK;
+  if (!b->types) return WR_OK;
   struct reader *r = reader_get(d->s, err);
   if (!r) return err->code;
-  enum wr_rc rc = exec_book_look(&d->added, r, err);
+  enum wr_rc rc = exec_book_look(b, r, err);
   reader_put(r);
-  if (rc == WR_OK) *out = registry_find(d->added.types, type, 0);
+  if (rc == WR_OK) *out = registry_find(b->types, type, 0);
   return rc;
+}
+
+enum wr_rc defs_added_find(struct defs *d, const char *type, const struct executor **out, struct wr_err *err) {
+  return find(d, &d->added, type, out, err);
+}
+
+enum wr_rc defs_analyzer_find(struct defs *d, const char *name, const struct executor **out, struct wr_err *err) {
+  return find(d, &d->analyzers, name, out, err);
 }
 
 void defs_added_ask(struct defs *d, int64_t until_us) {
   if (d->added.types) d->added.host.ask(d->added.host.ctx, until_us);
 }
 
-enum wr_rc defs_added_look(struct defs *d, struct reader *r, struct wr_err *err) { return exec_book_look(&d->added, r, err); }
+enum wr_rc defs_added_look(struct defs *d, struct reader *r, struct wr_err *err) {
+  enum wr_rc rc = exec_book_look(&d->added, r, err);
+  return rc ? rc : exec_book_look(&d->analyzers, r, err);
+}
 
 static enum wr_rc look_at_added(struct defs *d, int64_t defs_version, struct wr_err *err) {
   struct reader *r = reader_for(d, defs_version, err);

@@ -52,14 +52,16 @@ enum wr_rc defs_task_by(struct defs *d, struct reader *r, int64_t task_id, int64
 enum wr_rc defs_place(struct defs *d, struct task_def *t, struct wr_err *err) WR_MUST;
 /* This node has registered it: no look is needed. Any thread. */
 void defs_type_learn(struct defs *d, const char *type, bool cleans_up);
-/* Executors that were registered at run time become entries of `types`, the registry of defs_executors(). Before any other
- * thread. */
-void defs_added(struct defs *d, struct registry *types, const struct added_host *host);
+/* Executors that were registered at run time become entries of `types`, the registry of defs_executors(), and analyzers entries
+ * of one of their own (NULL = there are none). Before any other thread. */
+void defs_added(struct defs *d, struct registry *types, struct registry *analyzers, const struct added_host *host);
 /* One was registered or deleted here: this node knows it, and has told what it offers, when this is back. Any thread. */
 void defs_added_ask(struct defs *d, int64_t until_us);
 /* A type that the registry lacks may have been registered elsewhere a moment ago: looks at once. *out NULL: it was not. Any
  * thread; the caller holds no reader. */
 enum wr_rc defs_added_find(struct defs *d, const char *type, const struct executor **out, struct wr_err *err) WR_MUST;
+/* The same of an analyzer. */
+enum wr_rc defs_analyzer_find(struct defs *d, const char *name, const struct executor **out, struct wr_err *err) WR_MUST;
 const wx_ops *defs_added_ops(const struct defs *d, enum added_mode mode);   /* NULL = there are none here */
 /* The node's rules let a URL be asked, as far as the URL itself says; false with a clause. Any thread. */
 bool defs_added_may_ask(const struct defs *d, const char *url, char *why, size_t why_n);

@@ -9,7 +9,10 @@
 struct seen_row { char *type, *body; int64_t version; bool current; };
 struct seen_rows { struct seen_row *v; size_t n, cap; };
 
-void exec_book_init(struct exec_book *b) { pthread_mutex_init(&b->mu, NULL); }
+void exec_book_init(struct exec_book *b, enum added_kind kind) {
+  b->kind = kind;
+  pthread_mutex_init(&b->mu, NULL);
+}
 void exec_book_done(struct exec_book *b) { pthread_mutex_destroy(&b->mu); }
 
 static int keep(void *ctx, const struct executor_row *row) {
@@ -28,12 +31,13 @@ static void add(struct exec_book *b, const struct seen_row *row) {
   struct wr_err err = {0};
   struct added *a = NULL;
   if (registry_find(b->types, row->type, row->version)) return;
-  enum wr_rc rc = executor_read(row->body, &a, &err);
+  enum wr_rc rc = executor_read(row->body, b->kind, &a, &err);
   if (!rc) b->host.make(b->host.ctx, a);
   if (!rc) rc = registry_add_added(b->types, b->host.ops(a->mode), a, row->version, row->current, &err);
   if (!rc) return;
   added_free(a);
-  log_error("node.executor", L_STR("type", row->type), L_INT("version", row->version), L_STR("error", err.msg));
+  log_error(b->kind == ADDED_EXECUTOR ? "node.executor" : "node.analyzer", L_STR("type", row->type),
+            L_INT("version", row->version), L_STR("error", err.msg));
 }
 
 static bool has(const struct seen_rows *s, const char *type) {
@@ -59,9 +63,9 @@ enum wr_rc exec_book_look(struct exec_book *b, struct reader *r, struct wr_err *
   struct seen_rows s = {0};
   int64_t version = 0;
   if (!b->types) return WR_OK;
-  enum wr_rc rc = reader_executors_version(r, &version, err);
+  enum wr_rc rc = reader_executors_version(r, b->kind, &version, err);
   if (rc || version == atomic_load(&b->seen)) return rc;
-  rc = reader_executors(r, keep, &s, err); /* may be newer than the number: then the next look finds that again */
+  rc = reader_executors(r, b->kind, keep, &s, err); /* may be newer than the number: then the next look finds that again */
   pthread_mutex_lock(&b->mu);
   if (!rc && version > atomic_load(&b->seen)) {
     apply(b, &s);
@@ -75,7 +79,7 @@ enum wr_rc exec_book_look(struct exec_book *b, struct reader *r, struct wr_err *
 enum wr_rc exec_book_version(struct exec_book *b, struct reader *r, const char *type, int64_t version, struct wr_err *err) {
   struct seen_rows s = {0};
   if (!b->types || registry_find(b->types, type, version)) return WR_OK;
-  enum wr_rc rc = reader_executor(r, type, version, keep, &s, err);
+  enum wr_rc rc = reader_executor(r, b->kind, type, version, keep, &s, err);
   pthread_mutex_lock(&b->mu);
   if (!rc && s.n) add(b, &s.v[0]);
   pthread_mutex_unlock(&b->mu);

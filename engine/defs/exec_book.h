@@ -1,5 +1,5 @@
-/* Executors that were registered at run time, as last read from the store: entries of the node's registry. A look reads one
- * number, and the rows only when that has changed.
+/* Executors, or analyzers, that were registered at run time, as last read from the store: entries of a
+ * registry of the node. A look reads one number, and the rows only when that has changed.
  *
  * Owner: the cache of definitions. Any thread that holds a reader. What never happens: a read of the store under the lock; an
  * older look that overwrites what a newer one has found; an entry that is made twice. */
@@ -22,11 +22,12 @@ struct added_host {
 };
 struct exec_book {
   pthread_mutex_t mu;               /* leaf, but for the registry's own */
-  _Atomic int64_t seen;             /* executors_version of what is known; 0 = nothing was read */
+  enum added_kind kind;             /* analyzers have a registry of their own: their names are no task types */
+  _Atomic int64_t seen;             /* the number of changes of what is known; 0 = nothing was read */
   struct registry *types;           /* NULL = there are none */
   struct added_host host;
 };
-void exec_book_init(struct exec_book *b);
+void exec_book_init(struct exec_book *b, enum added_kind kind);
 void exec_book_done(struct exec_book *b);
 enum wr_rc exec_book_look(struct exec_book *b, struct reader *r, struct wr_err *err) WR_MUST;
 /* That version is known from now on, too. NOT_FOUND. */

@@ -151,28 +151,30 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx) {
   return answer_line(&c->answer, p, size * n) ? size * n : 0;
 }
 
-static bool has_place(const struct http_call *c) { return c->place == &c->h->holding; }
-
 /* False: it has to wait for one. */
-static bool want_place(struct http_call *c) {
+static bool want_place(struct http_call *c, bool vast) {
   struct http *h = c->h;
-  if (has_place(c)) return true;
-  bool free_one = h->holding.n < LIMIT_HTTP_LARGE && h->paused.n == 0;
+  struct call_list *places = vast ? &h->vast : &h->holding, *queue = vast ? &h->vast_paused : &h->paused;
+  if (c->place == places || c->place == &h->vast) return true;
+  bool free_one = places->n < (vast ? LIMIT_ANALYSIS_LARGE : LIMIT_HTTP_LARGE) && queue->n == 0;
   c->since_us = clock_mono_us();
-  room_take(free_one ? &h->holding : &h->paused, c);
+  room_take(free_one ? places : queue, c);
   c->silenced = !free_one;
   return free_one;
 }
+
+static size_t most(const struct http_call *c) { return c->may_be_vast ? LIMIT_ANALYSIS_BYTES : LIMIT_HTTP_ANSWER_BYTES; }
 
 static size_t on_body(char *p, size_t size, size_t n, void *ctx) {
   struct http_call *c = ctx;
   struct http_answer *a = &c->answer;
   size_t more = size * n;
-  if (a->len + more > LIMIT_HTTP_ANSWER_BYTES) {
+  if (a->len + more > most(c)) {
     a->flaw = HTTP_TOO_LARGE;
     return CURL_WRITEFUNC_ERROR;
   }
-  if (a->len + more > LIMIT_HTTP_SMALL_BYTES && !want_place(c)) return CURL_WRITEFUNC_PAUSE;
+  if (a->len + more > LIMIT_HTTP_SMALL_BYTES && !want_place(c, a->len + more > LIMIT_HTTP_ANSWER_BYTES))
+    return CURL_WRITEFUNC_PAUSE;
   if (a->len + more + 1 > c->cap) a->body = wr_grow(a->body, &c->cap, a->len + more + 1, 1);
   memcpy(a->body + a->len, p, more);
   a->len += more;
@@ -213,7 +215,7 @@ static void set_method(struct http_call *c) {
   bool sends = c->body_len > 0 || c->method[0] == 'P';     /* POST, PUT, PATCH: also nothing is something */
   bool head = strcmp(c->method, "HEAD") == 0;
   if (head) SET(c, CURLOPT_NOBODY, 1L);
-  else SET(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)LIMIT_HTTP_ANSWER_BYTES); /* of HEAD the length is another's */
+  else SET(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)most(c)); /* of HEAD the length is another's */
   if (sends) {
     SET(c, CURLOPT_POST, 1L);
     SET(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_len);
@@ -270,7 +272,7 @@ void fetch_send(struct http_call *c) {
 
 static void take_off(struct http_call *c) {
   struct http *h = c->h;
-  room_leave(c);
+  if (c->place != &h->vast) room_leave(c);
   calls_leave(c);
   if (!c->easy) return;
   (void)h->curl->curl_multi_remove_handle(h->multi, c->easy);
@@ -297,7 +299,7 @@ static void read_end(struct http_call *c, CURLcode rc) {
   a->status = (int)status;
   a->retry_us = after < 0 ? 0 : after > LIMIT_TIME_US / 1000000 ? LIMIT_TIME_US : (int64_t)after * 1000000;
   if (rc == CURLE_FILESIZE_EXCEEDED) a->flaw = HTTP_TOO_LARGE;
-  if (a->flaw == HTTP_TOO_LARGE) snprintf(a->why, sizeof a->why, "the answer is larger than %d bytes", LIMIT_HTTP_ANSWER_BYTES);
+  if (a->flaw == HTTP_TOO_LARGE) snprintf(a->why, sizeof a->why, "the answer is larger than %zu bytes", most(c));
   if (rc == CURLE_OK || a->flaw) return;
   a->flaw = HTTP_NO_ANSWER;
   snprintf(a->why, sizeof a->why, "%s", curl->curl_easy_strerror(rc));
@@ -320,6 +322,7 @@ void fetch_ended(struct http_call *c, CURLcode rc) {
 
 void fetch_drop(struct http_call *c) {
   take_off(c);
+  room_leave(c);
   answer_done(&c->answer);
   free(c);
 }
@@ -335,12 +338,19 @@ static void look_at_names(struct http *h, int64_t now) {
   }
 }
 
-void fetch_look(struct http *h, int64_t now_us) {
-  look_at_names(h, now_us);
-  for (struct http_call *c = h->holding.first, *next; c && h->paused.n > 0; c = next) {
+/* One that is whole keeps its place for whoever reads it. */
+static void look_at_places(struct call_list *places, const struct call_list *queue, int64_t now_us) {
+  for (struct http_call *c = places->first, *next; c && queue->n > 0; c = next) {
     next = c->next_place;
-    if (now_us - c->since_us < PLACE_US) continue;
+    if (now_us - c->since_us < PLACE_US || c->state == CALL_OVER) continue;
     take_off(c);
+    room_leave(c);
     fetch_refuse(c, HTTP_NO_ANSWER, "its answer is large and came too slowly while others waited for room");
   }
+}
+
+void fetch_look(struct http *h, int64_t now_us) {
+  look_at_names(h, now_us);
+  look_at_places(&h->holding, &h->paused, now_us);
+  look_at_places(&h->vast, &h->vast_paused, now_us);
 }

@@ -125,9 +125,9 @@ static void look_at_ends(struct http *h) {
   }
 }
 
-static void give_places(struct http *h) {
-  for (struct http_call *c; h->holding.n < LIMIT_HTTP_LARGE && (c = h->paused.first);) {
-    room_take(&h->holding, c);
+static void give_places(struct http *h, struct call_list *places, size_t most, struct call_list *queue) {
+  for (struct http_call *c; places->n < most && (c = queue->first);) {
+    room_take(places, c);
     c->since_us = clock_mono_us();
     c->silenced = false;
     (void)h->curl->curl_easy_pause(c->easy, CURLPAUSE_CONT);
@@ -142,9 +142,12 @@ static void act(struct http *h, int fd, uint32_t events) {
   (void)h->curl->curl_multi_socket_action(h->multi, fd, mask, &running);
 }
 
+/* Somebody waits who is looked at by the clock. */
+static bool waits(const struct http *h) { return h->naming.n || h->paused.n || h->vast_paused.n; }
+
 static int sleep_ms(const struct http *h) {
   int64_t at = h->curl_at_us, now = clock_mono_us();
-  if ((h->naming.n || h->paused.n) && at > now + LOOK_US) at = now + LOOK_US;
+  if (waits(h) && at > now + LOOK_US) at = now + LOOK_US;
   if (at == INT64_MAX) return -1;
   return at <= now ? 0 : (int)((at - now + 999) / 1000 > 1000000 ? 1000000 : (at - now + 999) / 1000);
 }
@@ -158,8 +161,9 @@ static void advance(struct http *h) {
   look_at_ends(h);
   if (names_turn(h->names, now))
     for (struct http_call *c = h->naming.first, *next; c; c = next) next = c->next, fetch_named(c);
-  if (h->naming.n || h->paused.n) fetch_look(h, now);
-  give_places(h);
+  if (waits(h)) fetch_look(h, now);
+  give_places(h, &h->holding, LIMIT_HTTP_LARGE, &h->paused);
+  give_places(h, &h->vast, LIMIT_ANALYSIS_LARGE, &h->vast_paused);
   while (h->n_active < h->most_active && h->waiting.first) fetch_send(h->waiting.first);
 }
 
@@ -214,6 +218,8 @@ struct http *http_new(void) {
   list_init(&h->waiting);
   list_init(&h->paused);
   list_init(&h->holding);
+  list_init(&h->vast_paused);
+  list_init(&h->vast);
   return h;
 }
 
@@ -262,6 +268,7 @@ static struct http_call *call_new(struct http *h, const struct http_ask *q) {
   struct http_call *c = wr_calloc(1, sizeof *c + n);
   c->h = h;
   c->limit_us = q->limit_us;
+  c->may_be_vast = q->vast;
   c->n_header = (uint32_t)q->n_header;
   char *at = put(c->text, q->method, strlen(q->method), &c->method);
   at = put(at, q->url, strlen(q->url), &c->url);

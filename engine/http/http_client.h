@@ -8,9 +8,10 @@
  * socket is made for no other); one to a special address that no rule opens; one to our own API, store or queue; a proxy, a
  * cookie, a user of a URL; an answer beyond LIMIT_HTTP_ANSWER_BYTES; a redirect that is followed here (its answer is the answer);
  * a call that waits. Memory: of an answer LIMIT_HTTP_SMALL_BYTES, and LIMIT_HTTP_LARGE places for larger ones; without a place it
- * is not read on. */
+ * is not read on. Beyond LIMIT_HTTP_ANSWER_BYTES (`vast`) LIMIT_ANALYSIS_LARGE places, each held until http_end(). */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
+#include <stdbool.h>
 #include "err.h"
 #include "http_answer.h"
 #include "http_url.h"
@@ -42,6 +43,7 @@ struct http_ask {
   const char *body; size_t body_len;     /* NULL = none */
   const char *pointer;                   /* a JSON pointer: answer_pick() is done on the client's thread; NULL = none */
   int64_t limit_us;                      /* the whole request; 0 = no limit but that of its caller */
+  bool vast;                             /* its answer may have LIMIT_ANALYSIS_BYTES, with a place of its own kind */
 };
 struct http_call;
 /* wake(ctx) is called once, from any thread, when the answer is there, and not after http_end(). It may take a lock, a leaf. */

@@ -50,6 +50,7 @@ struct http {
   struct call_list waiting;        /* wait for a connection */
   struct call_list paused;         /* wait for a place, in order */
   struct call_list holding;        /* have a place */
+  struct call_list vast_paused, vast;          /* the same of the places for what is larger still */
   size_t n_active, most_active;
 };
 
@@ -73,6 +74,7 @@ struct http_call {
   struct curl_slist *headers, *connect_to;
   size_t cap;                                  /* of answer.body */
   bool silenced;                               /* its body is not read: a place is waited for */
+  bool may_be_vast;
   struct http_answer answer;
   /* fixed: */
   int64_t limit_us;

@@ -122,7 +122,8 @@ static int read_redirects(struct http_spec *s, const json_t *v, const struct ref
 
 static int read_field(struct http_spec *s, const char *key, const json_t *v, const struct refusal *r) {
   static const char *const known[] = {"url", "method", "headers", "body", "status", "pointer", "redirects",
-                                      "attempts", "backoff", "timeout", "queueTimeout", "onLost", "queue"};
+                                      "attempts", "backoff", "timeout", "queueTimeout", "onLost", "queue", "labels",
+                                      "analyzer", "analyzerAttempts", "analyzerTimeout", "childFailure", "runTimeout"};
   static field_fn *const read[] = {read_url, read_method, read_headers, read_body, read_status, read_pointer, read_redirects};
   const size_t n = sizeof known / sizeof *known;
   char q[WR_QUOTE_MAX], all[MEANT_LIST];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis.h"
 #include "mem.h"
 
 struct params *params_new(const char *text) {
@@ -43,5 +44,6 @@ void attempt_free(struct attempt *a) {
   free(a->left);
   free(a->error);
   free(a->result);
+  analysis_free(a->analysis);
   free(a);
 }

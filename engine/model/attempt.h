@@ -52,7 +52,9 @@ struct attempt {
   uint32_t executor;                /* version of its executor, 0 = its type was not registered at run time */
   char *task_key;                   /* of a stand-alone task of such a type: malloc'ed, NULL = none */
   int64_t job;                      /* of a task of such a type: its job, 0 = none */
+  int64_t scope;                    /* of an analysis: where taskKeys of what it adds are unique, and the lock of its tree */
   bool cleanup;                     /* the task is being deleted: this attempt cleans up behind it */
+  struct analysis *analysis;        /* it is a call of the task's analyzer (analysis.h), owned; NULL = it runs the task */
   bool given;                       /* a context was given to it with its submit or run; else only its second attempt has one */
   /* worker's: */
   bool recalled;                    /* `left` was looked for */

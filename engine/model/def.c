@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis.h"
 #include "err.h"
 #include "wr_limits.h"
 #include "model.h"
@@ -27,6 +28,7 @@ void def_task_unref(struct task_def *t) {
   free(t->update_user);
   free(t->queue);
   free(t->labels);
+  analyzer_free(t->analyzer);
   free(t);
 }
 

@@ -7,6 +7,7 @@
 #define MODEL_DEF_H
 #include <jansson.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include "dag.h"
 #include "err.h"
 
@@ -19,10 +20,14 @@ struct def_env {
                            uint8_t *slot, struct wr_err *err);
   /* All ids exist and are not deleted: WR_OK; else NO_SUCH_TASK naming the id, *bad its index. ids: sorted, unique. */
   enum wr_rc (*tasks_exist)(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err);
+  /* Is an analyzer of that name registered? NULL: none is. */
+  enum wr_rc (*analyzer_known)(void *ctx, const char *name, bool *known, struct wr_err *err);
 };
 
 struct executor;
 struct queue_spec;
+struct analyzer;
+enum child_failure { CHILD_FAIL, CHILD_IGNORE };
 /* One version of a task. For an inline task task_id is 0. Texts NULL = absent. */
 struct task_def {
   atomic_uint refs;
@@ -39,6 +44,10 @@ struct task_def {
   int64_t clean_up_us;          /* it has an onDelete: the run timeout of that; 0 = it has none */
   char *labels;                 /* taskConfig.labels, what its member must have: labels.h; NULL = nothing */
   uint8_t has_attempts;         /* `attempts` is given */
+  uint8_t child_failure;        /* enum child_failure: what a failed task that it added means for it */
+  uint32_t analyzer_attempts;   /* calls of its analyzer */
+  int64_t analyzer_timeout_us;  /* of one call */
+  struct analyzer *analyzer;    /* taskConfig.analyzer: analysis.h; NULL = it names none (analyzer_of() asks its executor too) */
   struct queue_spec *queue;     /* taskConfig.queue: async.h; NULL = none */
   /* what runs it on this node; the cache of definitions sets it together with policy.slot. NULL = look it up by type */
   const struct executor *executor;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis.h"
 #include "err.h"
 #include "labels.h"
 #include "json_write.h"
@@ -20,11 +21,14 @@ const struct field task_field[T__N] = {
 /* ---- taskConfig ---- */
 /* The keys that mean the same for every type; all others are the executor's. */
 /* Those from C__SHARED on make sense for some types only, so the executor sees them too, and refuses them where they do not. */
-enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C_LABELS, C__SHARED,
+enum { C_ATTEMPTS, C_BACKOFF, C_TIMEOUT, C_RUN_TIMEOUT, C_QUEUE_TIMEOUT, C_ON_LOST, C_QUEUE, C_LABELS, C_ANALYZER,
+       C_ANALYZER_ATTEMPTS, C_ANALYZER_TIMEOUT, C_CHILD_FAILURE, C__SHARED,
        C_HEARTBEAT = C__SHARED, C_ON_DELETE, C__N };
 static const char *const config_key[C__N] = {[C_ATTEMPTS] = "attempts", [C_BACKOFF] = "backoff", [C_TIMEOUT] = "timeout",
     [C_RUN_TIMEOUT] = "runTimeout", [C_QUEUE_TIMEOUT] = "queueTimeout", [C_ON_LOST] = "onLost",
-    [C_QUEUE] = "queue", [C_LABELS] = "labels", [C_HEARTBEAT] = "heartbeatTimeout", [C_ON_DELETE] = "onDelete"};
+    [C_QUEUE] = "queue", [C_LABELS] = "labels", [C_ANALYZER] = "analyzer", [C_ANALYZER_ATTEMPTS] = "analyzerAttempts",
+    [C_ANALYZER_TIMEOUT] = "analyzerTimeout", [C_CHILD_FAILURE] = "childFailure",
+    [C_HEARTBEAT] = "heartbeatTimeout", [C_ON_DELETE] = "onDelete"};
 
 bool task_setting(const char *key) {
   static const char *const shell[] = {"argv", "env", "cwd", "stdin", "grace", "log", "stderr", "umask", "rlimits"};
@@ -41,6 +45,29 @@ static enum wr_rc on_delete_read(const json_t *v, const struct jpath *at, int64_
   *out_us = LIMIT_CLEANUP_US;
   if (!json_is_object(v)) return fail_at(err, WR_WRONG_TYPE, at, "onDelete must be an object.");
   return timeout ? field_timeout(timeout, JKEY(at, "timeout"), out_us, err) : WR_OK;
+}
+
+/* What the analyzer of t is, and what its children mean for it. v: the values of config_key. */
+static enum wr_rc analyzer_settings(json_t *const *v, const struct jpath *at, struct task_def *t, struct wr_err *err) {
+  static const struct word_list words = {WR_OUT_OF_RANGE, {[CHILD_FAIL] = "fail", [CHILD_IGNORE] = "ignore"}};
+  enum wr_rc rc = WR_OK;
+  int64_t attempts = LIMIT_ANALYSES_DEFAULT;
+  int word = CHILD_FAIL;
+  analyzer_free(t->analyzer);
+  t->analyzer = NULL;
+  t->analyzer_timeout_us = LIMIT_ANALYSIS_US;
+  for (int i = C_ANALYZER; i <= C_CHILD_FAILURE; i++)
+    if (v[i])
+      return fail_at(err, WR_OUT_OF_RANGE, JKEY(at, config_key[i]), "Analyzers are not there yet: leave out %s.", config_key[i]);
+  if (v[C_ANALYZER]) rc = analyzer_read(v[C_ANALYZER], JKEY(at, "analyzer"), &t->analyzer, err);
+  if (!rc && v[C_ANALYZER_ATTEMPTS])
+    rc = field_int(v[C_ANALYZER_ATTEMPTS], 1, LIMIT_ANALYSES, JKEY(at, "analyzerAttempts"), &attempts, err);
+  if (!rc && v[C_ANALYZER_TIMEOUT])
+    rc = field_timeout(v[C_ANALYZER_TIMEOUT], JKEY(at, "analyzerTimeout"), &t->analyzer_timeout_us, err);
+  if (!rc && v[C_CHILD_FAILURE]) rc = field_word(v[C_CHILD_FAILURE], &words, JKEY(at, "childFailure"), &word, err);
+  t->analyzer_attempts = (uint32_t)attempts;
+  t->child_failure = (uint8_t)word;
+  return rc;
 }
 
 /* Policy, timeouts and queue of t; policy.slot is left alone. cfg NULL: the defaults. at: of the config. */
@@ -72,6 +99,7 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   free(t->labels);
   t->labels = NULL;
   if (!rc && v[C_LABELS]) rc = labels_read(v[C_LABELS], JKEY(at, "labels"), &t->labels, err);
+  if (!rc) rc = analyzer_settings(v, at, t, err);
   t->policy.attempts = (uint32_t)attempts;
   t->has_attempts = v[C_ATTEMPTS] != NULL;
   t->policy.on_lost = (enum on_lost)lost;
@@ -82,6 +110,8 @@ enum wr_rc config_check(const json_t *cfg, const struct jpath *at, struct wr_err
   struct task_def t = {0};
   enum wr_rc rc = settings_read(cfg, at, &t, err);
   free(t.queue);
+  free(t.labels);
+  analyzer_free(t.analyzer);
   return rc;
 }
 
@@ -166,6 +196,18 @@ static enum wr_rc type_check(const struct task_in *in, const struct def_env *env
   return rc;
 }
 
+/* A registered one: is it there? */
+static enum wr_rc analyzer_check(const struct analyzer *a, const struct def_env *env, const struct jpath *at,
+                                 struct wr_err *err) {
+  bool known = false;
+  if (a->kind != ANALYZER_NAMED) return WR_OK;
+  enum wr_rc rc = env->analyzer_known ? env->analyzer_known(env->ctx, a->name, &known, err) : WR_OK;
+  if (rc || known) return rc;
+  return fail_at(err, WR_OUT_OF_RANGE, at,
+                 "There is no analyzer %s: register it (POST /analyzer), or give a built-in one, such as "
+                 "{\"type\": \"exit-code\", \"ok\": [0]}.", a->name);
+}
+
 enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, const struct jpath *at, struct task_def **out,
                         struct wr_err *err) {
   const struct task_key *k = &in->key;
@@ -178,6 +220,7 @@ enum wr_rc task_in_make(const struct task_in *in, const struct def_env *env, con
   t->config = wr_strdup(k->config);
   enum wr_rc rc = settings_read(in->cfg, JKEY(at, "taskConfig"), t, err);
   if (!rc && env) rc = type_check(in, env, at, &t->policy.slot, err);
+  if (!rc && env && t->analyzer) rc = analyzer_check(t->analyzer, env, JKEY(JKEY(at, "taskConfig"), "analyzer"), err);
   /* After the type's own check: a script that is too long has an error of its own. */
   size_t most = in->alone ? LIMIT_ASYNC_CONTENT_BYTES : LIMIT_CONTENT_BYTES;
   bool large = !rc && k->content && strlen(k->content) > most;

@@ -1,4 +1,4 @@
-/* POST /executor: executor_post.h. */
+/* POST /executor, POST /analyzer: executor_post.h. */
 #include "executor_post.h"
 
 #include <ctype.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "analysis.h"
 #include "json_write.h"
 #include "labels.h"
 #include "model.h"
@@ -13,18 +14,39 @@
 #include "text.h"
 #include "wr_limits.h"
 
-enum { P_TYPE, P_ID, P_MODE, P_LOCATION, P_DOCUMENT, P_CONFIG, P_LABELS, P_MAX_RUNNING, P_RATE, P_SHA256, P__KEPT,
-       P_REPLACE = P__KEPT, P_ANALYZER, P__USED, P__N = P__USED + 6 };
+enum { P_TYPE, P_ID, P_MODE, P_LOCATION, P_DOCUMENT, P_CONFIG, P_LABELS, P_MAX_RUNNING, P_RATE, P_SHA256, P_ANALYZER, P_TASK_TYPES,
+       P__KEPT, P_REPLACE = P__KEPT, P__USED, P__N = P__USED + 6 };
 enum { PATH_BYTES = 4096, PART_BYTES = 255, LABELS = 32, SHA256_CHARS = 64, URL_BYTES = 4096 };
 
-/* Those up to P__KEPT are the content. Server-made fields are accepted and ignored: what GET answers can be posted back. */
-static const struct field post_field[P__N] = {
+/* Those up to P__KEPT are the content. Server-made fields are accepted and ignored: what GET answers can be posted back. A kind
+ * lacks those without a name. */
+static const struct field post_field[][P__N] = {
+  [ADDED_EXECUTOR] = {
     [P_TYPE] = FIELD("executorType", F_TEXT), [P_ID] = FIELD("executorId", F_TEXT), [P_MODE] = FIELD("mode", F_TEXT),
     [P_LOCATION] = FIELD("location", F_ANY), [P_DOCUMENT] = FIELD("document", F_ANY), [P_CONFIG] = FIELD("config", F_ANY),
-    [P_LABELS] = FIELD("labels", F_ANY), [P_SHA256] = FIELD("sha256", F_TEXT), [P_REPLACE] = FIELD("replace", F_ANY),
-    [P_MAX_RUNNING] = FIELD("maxRunning", F_ANY), [P_RATE] = FIELD("rate", F_ANY), [P_ANALYZER] = FIELD("analyzer", F_ANY),
-    FIELD("executorVersion", F_OURS), FIELD("members", F_OURS), FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS),
-    FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)};
+    [P_LABELS] = FIELD("labels", F_ANY), [P_SHA256] = FIELD("sha256", F_TEXT), [P_ANALYZER] = FIELD("analyzer", F_ANY),
+    [P_REPLACE] = FIELD("replace", F_ANY), [P_MAX_RUNNING] = FIELD("maxRunning", F_ANY), [P_RATE] = FIELD("rate", F_ANY),
+    [P__USED] = FIELD("executorVersion", F_OURS), FIELD("members", F_OURS), FIELD("createTime", F_OURS),
+    FIELD("updateTime", F_OURS), FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)},
+  [ADDED_ANALYZER] = {
+    [P_TYPE] = FIELD("analyzerType", F_TEXT), [P_MODE] = FIELD("mode", F_TEXT), [P_LOCATION] = FIELD("location", F_ANY),
+    [P_DOCUMENT] = FIELD("document", F_ANY), [P_CONFIG] = FIELD("config", F_ANY), [P_TASK_TYPES] = FIELD("taskTypes", F_ANY),
+    [P_REPLACE] = FIELD("replace", F_ANY),
+    [P__USED] = FIELD("analyzerVersion", F_OURS), FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS),
+    FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)}};
+
+/* One pass over the fields that the kind has. */
+static enum wr_rc read_fields(const json_t *body, enum added_kind kind, json_t *v[P__N], struct wr_err *err) {
+  struct field f[P__N];
+  json_t *got[P__N];
+  size_t at[P__N], n = 0;
+  memset(v, 0, P__N * sizeof *v);
+  for (size_t i = 0; i < P__N; i++)
+    if (post_field[kind][i].name) at[n] = i, f[n++] = post_field[kind][i];
+  enum wr_rc rc = field_read(body, f, n, got, NULL, err);
+  for (size_t i = 0; !rc && i < n; i++) v[at[i]] = got[i];
+  return rc;
+}
 
 #define MASK "***"   /* what an answer shows of a secret */
 
@@ -34,7 +56,7 @@ static bool is_of_word(char c, const char *more) {
   return (unsigned char)c <= 127 && (isalnum((unsigned char)c) || (c && strchr(more, c)));
 }
 
-static bool type_form(const char *s, size_t n) {
+bool type_form(const char *s, size_t n) {
   if (n < 1 || n > LIMIT_EXECUTOR_TYPE_CHARS || !isalpha((unsigned char)s[0])) return false;
   for (size_t i = 0; i < n; i++)
     if (!is_of_word(s[i], "_.-")) return false;
@@ -47,20 +69,28 @@ static bool id_form(const char *s, size_t n) {
   return ok;
 }
 
+static enum wr_rc read_type(const json_t *v, const char *name, struct wr_err *err) {
+  if (!v) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, name), "%s is required.", name);
+  if (type_form(json_string_value(v), json_string_length(v))) return WR_OK;
+  return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, name), "%s must be a letter, then up to %d of A-Z, a-z, 0-9, _, . and -.", name,
+                 LIMIT_EXECUTOR_TYPE_CHARS - 1);
+}
+
 static enum wr_rc read_names(json_t *const *v, struct executor_post *p, struct wr_err *err) {
   static const struct word_list modes = {WR_OUT_OF_RANGE,
     {[ADDED_PROGRAM] = "program", [ADDED_URL] = "url", [ADDED_REMOTE] = "remote"}};
   int mode = ADDED_PROGRAM;
-  if (!v[P_TYPE]) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "executorType"), "executorType is required.");
-  if (!type_form(json_string_value(v[P_TYPE]), json_string_length(v[P_TYPE])))
-    return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "executorType"),
-                   "executorType must be a letter, then up to %d of A-Z, a-z, 0-9, _, . and -.", LIMIT_EXECUTOR_TYPE_CHARS - 1);
+  const char *all = p->kind == ADDED_ANALYZER ? "program or url" : "program, url or remote";
+  enum wr_rc rc = read_type(v[P_TYPE], post_field[p->kind][P_TYPE].name, err);
+  if (rc) return rc;
   if (v[P_ID] && !id_form(json_string_value(v[P_ID]), json_string_length(v[P_ID])))
     return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "executorId"), "executorId must be 1 to %d visible ASCII characters.",
                    LIMIT_KEY_CHARS);
-  if (!v[P_MODE]) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "mode"), "mode is required: program, url or remote.");
-  enum wr_rc rc = field_word(v[P_MODE], &modes, JKEY(NULL, "mode"), &mode, err);
+  if (!v[P_MODE]) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "mode"), "mode is required: %s.", all);
+  rc = field_word(v[P_MODE], &modes, JKEY(NULL, "mode"), &mode, err);
   if (rc) return rc;
+  if (p->kind == ADDED_ANALYZER && mode == ADDED_REMOTE)
+    return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, "mode"), "The mode of an analyzer must be %s.", all);
   p->mode = (enum added_mode)mode;
   p->type = wr_strdup(json_string_value(v[P_TYPE]));
   p->id = wr_strdup(json_string_value(v[P_ID]));
@@ -132,7 +162,7 @@ static enum wr_rc read_location(const json_t *v, struct executor_post *p, json_t
                  "location names no program: an absolute path, or a name below an --executor-dir, without .., empty parts and "
                  "control characters.");
   if (!rc && p->mode == ADDED_URL && json_array_size(list) > 1)
-    rc = fail_at(err, WR_OUT_OF_RANGE, at, "An executor of mode url has one URL.");
+    rc = fail_at(err, WR_OUT_OF_RANGE, at, "What has the mode url has one URL.");
   if (!rc && p->mode == ADDED_URL) rc = url_form(s, json_string_length(first), err);
   if (rc) {
     json_decref(list);
@@ -231,19 +261,20 @@ static json_t *rate_json(const struct executor_post *p) {
 
 static enum wr_rc not_there(json_t *const *v, struct wr_err *err) {
   static const struct { int at; const char *why; } none[] = {
-    {P_ANALYZER, "Analyzers are not there yet: leave out analyzer."}};
+    {P_ANALYZER, "Analyzers of executors are not there yet: leave out analyzer, and give it in taskConfig."}};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-    if (v[none[i].at]) return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, post_field[none[i].at].name), "%s", none[i].why);
+    if (v[none[i].at])
+      return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, post_field[ADDED_EXECUTOR][none[i].at].name), "%s", none[i].why);
   if (v[P_REPLACE] && !json_is_boolean(v[P_REPLACE]))
     return fail_at(err, WR_WRONG_TYPE, JKEY(NULL, "replace"), "replace must be true or false.");
   return WR_OK;
 }
 
 /* location: as an array. */
-static char *content_text(json_t *const *v, json_t *location, const struct executor_post *p) {
+static char *content_text(json_t *const *v, enum added_kind kind, json_t *location, const struct executor_post *p) {
   json_t *o = json_must(json_object());
   for (int i = 0; i < P__KEPT; i++)
-    if (v[i] && i != P_LOCATION) wr_assert(json_object_set(o, post_field[i].name, v[i]) == 0);
+    if (v[i] && i != P_LOCATION) wr_assert(json_object_set(o, post_field[kind][i].name, v[i]) == 0);
   if (location) wr_assert(json_object_set(o, "location", location) == 0);
   if (v[P_RATE]) wr_assert(json_object_set_new(o, "rate", rate_json(p)) == 0);
   char *text = json_text(o, JSON_SORT_KEYS);
@@ -251,22 +282,32 @@ static char *content_text(json_t *const *v, json_t *location, const struct execu
   return text;
 }
 
-enum wr_rc executor_post_parse(const json_t *body, struct executor_post *out, struct wr_err *err) {
+/* What the default analyzer of its tasks is, or which types the answers of an analyzer may add. */
+static enum wr_rc check_analyzer(json_t *const *v, struct executor_post *p, struct wr_err *err) {
+  char *types = NULL;
+  enum wr_rc rc = v[P_ANALYZER] ? analyzer_read(v[P_ANALYZER], JKEY(NULL, "analyzer"), &p->analyzer, err) : WR_OK;
+  if (!rc && v[P_TASK_TYPES]) rc = task_types_read(v[P_TASK_TYPES], JKEY(NULL, "taskTypes"), &types, err);
+  free(types);
+  return rc;
+}
+
+enum wr_rc executor_post_parse(const json_t *body, enum added_kind kind, struct executor_post *out, struct wr_err *err) {
   json_t *v[P__N], *location = NULL;
-  *out = (struct executor_post){0};
-  enum wr_rc rc = field_read(body, post_field, P__N, v, NULL, err);
+  *out = (struct executor_post){.kind = kind};
+  enum wr_rc rc = read_fields(body, kind, v, err);
   if (!rc) rc = read_names(v, out, err);
   if (!rc) rc = not_there(v, err);
   if (!rc) rc = check_config(v[P_CONFIG], err);
   if (!rc) rc = check_document(v[P_DOCUMENT], err);
   if (!rc) rc = check_labels(v[P_LABELS], err);
-  if (!rc) rc = read_limits(v, out, err);
+  if (!rc && kind == ADDED_EXECUTOR) rc = read_limits(v, out, err);
+  if (!rc) rc = check_analyzer(v, out, err);
   if (!rc) rc = check_sha256(v[P_SHA256], out->mode, err);
   if (!rc) rc = read_location(v[P_LOCATION], out, &location, err);
   if (rc) return rc;
   out->replace = json_is_true(v[P_REPLACE]);
   out->config = json_incref(v[P_CONFIG]);
-  out->body = content_text(v, location, out);
+  out->body = content_text(v, kind, location, out);
   json_decref(location);
   return WR_OK;
 }
@@ -277,6 +318,7 @@ void executor_post_done(struct executor_post *p) {
   free(p->body);
   free(p->location);
   json_decref(p->config);
+  analyzer_free(p->analyzer);
   *p = (struct executor_post){0};
 }
 
@@ -287,10 +329,18 @@ static char *part(const json_t *o, const char *key) {
   return v ? json_text(v, JSON_ENCODE_ANY) : NULL;
 }
 
-enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *err) {
+static enum wr_rc read_more(struct added *a, const json_t *o, struct wr_err *err) {
+  const json_t *analyzer = json_object_get(o, "analyzer"), *types = json_object_get(o, "taskTypes");
+  enum wr_rc rc = analyzer ? analyzer_read(analyzer, NULL, &a->analyzer, err) : WR_OK;
+  a->analyzer_free = analyzer_free;
+  return !rc && types ? task_types_read(types, NULL, &a->task_types, err) : rc;
+}
+
+enum wr_rc executor_read(const char *body, enum added_kind kind, struct added **out, struct wr_err *err) {
   static const char *const modes[] = {[ADDED_PROGRAM] = "program", [ADDED_URL] = "url", [ADDED_REMOTE] = "remote"};
   json_t *o = json_reparse(body, strlen(body));
-  const char *type = json_string_value(json_object_get(o, "executorType")), *mode = json_string_value(json_object_get(o, "mode"));
+  const char *type = json_string_value(json_object_get(o, post_field[kind][P_TYPE].name));
+  const char *mode = json_string_value(json_object_get(o, "mode"));
   size_t m = 0;
   while (mode && m < sizeof modes / sizeof *modes && strcmp(modes[m], mode) != 0) m++;
   if (!type || !mode || m == sizeof modes / sizeof *modes) {
@@ -309,9 +359,11 @@ enum wr_rc executor_read(const char *body, struct added **out, struct wr_err *er
   if (a->labels) a->bytes += strlen(a->labels);
   if (a->location) a->bytes += strlen(a->location);
   if (a->config) a->bytes += strlen(a->config);
+  enum wr_rc rc = read_more(a, o, err);
   json_decref(o);
-  *out = a;
-  return WR_OK;
+  if (rc) added_free(a);
+  else *out = a;
+  return rc;
 }
 
 /* ---- shown ---- */
@@ -324,12 +376,13 @@ static void mask(json_t *config) {
   }
 }
 
-void executor_fields(struct buf *b, const char *body) {
+void executor_fields(struct buf *b, enum added_kind kind, const char *body) {
   json_t *o = json_reparse(body, strlen(body));
   mask(json_object_get(o, "config"));
   for (int i = 0; i < P__KEPT; i++) {
-    char *text = part(o, post_field[i].name);
-    j_raw(b, post_field[i].name, text);
+    const char *name = post_field[kind][i].name;
+    char *text = name ? part(o, name) : NULL;
+    if (text) j_raw(b, name, text);
     free(text);
   }
   json_decref(o);

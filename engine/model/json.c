@@ -204,7 +204,7 @@ static enum wr_rc load_fail(const char *s, size_t n, const json_error_t *je, str
   return wr_err_set(err, WR_BAD_JSON, "Line %zu, column %zu: unexpected token.", p.line, p.column);
 }
 
-enum wr_rc json_load_strict(const char *text, size_t n, size_t max_values, json_t **out, struct wr_err *err) {
+enum wr_rc json_load_any(const char *text, size_t n, size_t max_values, json_t **out, struct wr_err *err) {
   size_t values, at = 0;
   json_error_t je;
   *out = NULL;
@@ -221,12 +221,16 @@ enum wr_rc json_load_strict(const char *text, size_t n, size_t max_values, json_
   no_memory = false;
   json_t *v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
   if (!v) return load_fail(text, n, &je, err);
-  if (!json_is_object(v)) {
-    json_decref(v);
-    return wr_err_set(err, WR_NOT_OBJECT, NULL);
-  }
   *out = v;
   return WR_OK;
+}
+
+enum wr_rc json_load_strict(const char *text, size_t n, size_t max_values, json_t **out, struct wr_err *err) {
+  enum wr_rc rc = json_load_any(text, n, max_values, out, err);
+  if (rc || json_is_object(*out)) return rc;
+  json_decref(*out);
+  *out = NULL;
+  return wr_err_set(err, WR_NOT_OBJECT, NULL);
 }
 
 /* ---- text of our own ---- */

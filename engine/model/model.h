@@ -49,6 +49,8 @@ enum wr_rc field_description(const json_t *v, const struct jpath *at, struct wr_
 bool task_setting(const char *key);
 
 /* ---- JSON text ---- */
+/* json_load_strict() for any value. */
+enum wr_rc json_load_any(const char *text, size_t n, size_t max_values, json_t **out, struct wr_err *err) WR_MUST;
 size_t json_text_depth(const char *text, size_t n);     /* of valid JSON */
 json_t *json_must(json_t *v);                           /* aborts on NULL: out of memory */
 json_t *json_reparse(const char *text, size_t n);       /* text of our own making; NULL when it is broken */
@@ -79,6 +81,14 @@ enum wr_rc queue_name_check(const json_t *v, const struct jpath *at, struct wr_e
 /* queue_parse() with a place. */
 enum wr_rc queue_read(const json_t *v, enum queue_form form, const struct jpath *at, struct queue_spec **out,
                       struct wr_err *err) WR_MUST;
+
+struct analysis_rule;
+struct verdict;
+/* The part of analysis_answer_parse() about an array of tasks. */
+enum wr_rc analysis_tasks(const json_t *list, const struct analysis_rule *rule, const struct def_env *env, struct verdict *out,
+                          struct wr_err *err) WR_MUST;
+/* An array of task types, as "A\nB\n"; malloc'ed. */
+enum wr_rc task_types_read(const json_t *v, const struct jpath *at, char **out, struct wr_err *err) WR_MUST;
 
 /* ---- nodes ---- */
 enum { S_COMPLETE, S_REST, S_ATTEMPTS, S_BACKOFF, S_TIMEOUT, S__N };

@@ -1,5 +1,6 @@
 /* The parts of one node put together: see node.h. Holds no policy of its own; every function here hands something on. */
 #include "node.h"
+#include "analysis.h"
 #include "load.h"
 #include <fcntl.h>
 #include <jansson.h>
@@ -11,8 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "analysis.h"
 #include "clerk.h"
 #include "clock.h"
+#include "def_env.h"
 #include "found.h"
 #include "http_task.h"
 #include "labels.h"
@@ -36,6 +39,8 @@ struct node {
   struct defs *defs;
   struct clerk *clerk;            /* what is registered at run time */
   struct registry *executors;
+  struct registry *analyzers;     /* those that were registered: their names are no task types */
+  struct def_site site;           /* what the tasks of an analyzer's answer are checked against */
   struct http *http;              /* the client of HTTP, and of all else that asks URLs here */
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
@@ -51,6 +56,9 @@ struct node {
   char host[256], home[HOME_BYTES], types[1024], users[1024];  /* read again whenever the runner joins */
   struct never_started *never; size_t n_never;  /* as the spawner found it */
 };
+
+/* It runs tasks. A node without this role has a worker for its calls of analyzers alone, and no spawner. */
+static bool works(const struct node *n) { return (n->o->roles & NODE_WORKER) != 0; }
 
 /* ---- ports: the runner asks ---- */
 
@@ -151,7 +159,7 @@ static void port_trouble(void *ctx, struct node_trouble *out) {
   struct worker *w = worker_in(n);
   if (w) worker_trouble(w, out);
   worker_out(n);
-  if (!w) return;
+  if (!w || !works(n)) return;
   out->cpu_budget = q->cpu_budget;
   (void)load_allows(q, out->load, sizeof out->load);
   if (q->serves_text) snprintf(out->serves, sizeof out->serves, "%s", q->serves_text);
@@ -278,6 +286,64 @@ static enum log_rc worker_forget_part(void *ctx, int64_t ti, bool *more) {
   return kept(logs_drop(((struct node *)ctx)->logs, ti, more));
 }
 
+/* ---- what analyses ask ---- */
+
+struct found_row { struct evidence *e; bool any, log_is_result; };
+static int take_row(void *ctx, const struct task_row *t) {
+  struct found_row *f = ctx;
+  f->any = true;
+  f->log_is_result = t->log == LOG_IS_RESULT;
+  f->e->exit_code = t->exit_code;
+  f->e->signal = t->signal;
+  if (t->result) f->e->result = wr_memdup0(t->result, f->e->result_len = t->result_len);
+  return 0;
+}
+
+/* From the beginning of a character on. */
+static void take_tail(struct evidence *e, const char *p, size_t n) {
+  size_t skip = 0;
+  if (n == LIMIT_LOG_TAIL_BYTES)
+    while (skip < n && skip < 4 && ((unsigned char)p[skip] & 0xC0) == 0x80) skip++;
+  if (n > skip) e->log_tail = wr_memdup0(p + skip, e->log_len = n - skip);
+}
+
+static void tail_of_result(struct evidence *e) {
+  size_t n = e->result_len < LIMIT_LOG_TAIL_BYTES ? e->result_len : LIMIT_LOG_TAIL_BYTES;
+  if (e->result) take_tail(e, e->result + e->result_len - n, n);
+}
+
+static enum wr_rc read_tail(struct reader *r, int64_t ti, uint32_t epoch, struct evidence *e, struct wr_err *err) {
+  struct buf b = BUF_INIT;
+  int64_t size = 0;
+  enum wr_rc rc = reader_log(r, ti, epoch, 0, 0, &b, &size, err);
+  int64_t from = size > LIMIT_LOG_TAIL_BYTES ? size - LIMIT_LOG_TAIL_BYTES : 0;
+  if (!rc && size > 0) rc = reader_log(r, ti, epoch, from, LIMIT_LOG_TAIL_BYTES, &b, &size, err);
+  if (!rc) take_tail(e, b.data, b.len);
+  buf_done(&b);
+  return rc;
+}
+
+static enum log_rc analysis_evidence(void *ctx, int64_t ti, uint32_t epoch, struct evidence *out) {
+  struct wr_err err;
+  struct found_row f = {.e = out};
+  struct reader *r = reader_get(((struct node *)ctx)->store, &err);
+  if (!r) return LOG_AGAIN;
+  enum wr_rc rc = reader_task_ins(r, ti, take_row, &f, &err);
+  if (!rc && f.log_is_result) tail_of_result(out); /* such a log has no rows */
+  else if (!rc && f.any) rc = read_tail(r, ti, epoch, out, &err);
+  reader_put(r);
+  if (rc == WR_NOT_FOUND || (!rc && !f.any)) return LOG_REFUSED;
+  return rc ? LOG_AGAIN : LOG_STORED;
+}
+
+static enum wr_rc analysis_find(void *ctx, const char *name, const struct executor **out, struct wr_err *err) {
+  return defs_analyzer_find(((struct node *)ctx)->defs, name, out, err);
+}
+
+static struct def_env analysis_env(void *ctx) { return def_env_at(&((struct node *)ctx)->site); }
+
+static const struct worker_analysis worker_analysis = {analysis_evidence, analysis_find, analysis_env};
+
 static const struct worker_keeps worker_keeps = {.context = worker_context, .contexts = worker_contexts,
                                                  .progress = worker_progress, .recall = worker_recall,
                                                  .forget = worker_forget_part};
@@ -321,6 +387,14 @@ static size_t own_lists(void *ctx, enum slot_class slot, uint16_t *out, size_t m
 static size_t own_process(void *ctx, uint16_t *out, size_t most) { return own_lists(ctx, SLOT_PROCESS, out, most); }
 static size_t own_async(void *ctx, uint16_t *out, size_t most) { return own_lists(ctx, SLOT_ASYNC, out, most); }
 
+/* Analyses are all alike: they have the shared list. */
+static size_t own_none(void *ctx, uint16_t *out, size_t most) {
+  (void)ctx;
+  (void)out;
+  (void)most;
+  return 0;
+}
+
 static uint16_t list_of(void *ctx, const struct task_def *t) {
   return hint_list(((struct node *)ctx)->lists, t->type, t->labels);
 }
@@ -349,15 +423,22 @@ enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, st
   return o->roles & NODE_WORKER ? spawner_start(&so, out, err) : WR_OK;
 }
 
+static bool calls_analyzers(const struct node_opts *o) {
+  return analysis_roles((o->roles & NODE_API) != 0, (o->roles & NODE_RUNNER) != 0);
+}
+
 static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
-  if (!(n->o->roles & NODE_WORKER)) return WR_OK;
+  static const char no_programs[] = "This member starts no programs: it has not the role worker.";
+  if (!works(n) && !calls_analyzers(n->o)) return WR_OK;
   struct worker_opts w = {.spawner = spawner, .executors = n->executors, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
-                          .shell_allowed = n->o->shell == NODE_SHELL_ON, .why_no_spawner = n->o->why_no_spawner,
+                          .shell_allowed = n->o->shell == NODE_SHELL_ON,
+                          .why_no_spawner = works(n) ? n->o->why_no_spawner : no_programs,
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
                           .logs_apart = strncmp(n->o->store, "sqlite:", 7) == 0, /* a file of their own */
-                          .keeps = &worker_keeps, .tools = n->o->tools};
+                          .keeps = &worker_keeps, .tools = n->o->tools,
+                          .analysis = calls_analyzers(n->o) ? &worker_analysis : NULL};
   struct worker *made = NULL;
   enum wr_rc rc = worker_open(&w, &made, err);
   (void)worker_in(n);
@@ -402,7 +483,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
-                          .info = {.host = n->host, .pid = getpid(), .slots = n->worker ? o->slots : 0, .roles = o->roles_text,
+                          .info = {.host = n->host, .pid = getpid(), .slots = works(n) ? o->slots : 0, .roles = o->roles_text,
                                    .home = n->home, .types = n->types, .users = n->users, .labels = o->labels,
                                    .version = o->version}};
   rand_secret(&r.seed, sizeof r.seed);
@@ -413,11 +494,12 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
                                   .watcher = o->watcher};
   if (!n->queue[0]) r.ports.push = NULL, r.ports.backlog = NULL;
   if (n->worker) {
-    offers(n);
+    if (works(n)) offers(n);
     /* 0: no hint for a process is popped either */
-    r.slots[SLOT_PROCESS] = o->shell == NODE_SHELL_ON || o->routines ? o->slots : 0;
-    r.ahead = node_ahead(o);
-    r.slots[SLOT_ASYNC] = o->async_slots;
+    r.slots[SLOT_PROCESS] = works(n) && (o->shell == NODE_SHELL_ON || o->routines) ? o->slots : 0;
+    r.ahead = works(n) ? node_ahead(o) : 0;
+    r.slots[SLOT_ASYNC] = works(n) ? o->async_slots : 0;
+    r.slots[SLOT_ANALYSIS] = analysis_roles(o->roles & NODE_API, o->roles & NODE_RUNNER) ? LIMIT_ANALYSES_AT_ONCE : 0;
     r.ports.start = port_start;
     r.ports.cancel = port_cancel;
     r.ports.kill_all = port_kill_all;
@@ -432,14 +514,17 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
 }
 
 static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
-  static const char *const suffix[SLOT__N] = {[SLOT_PROCESS] = "process", [SLOT_ASYNC] = "async"};
+  static const char *const suffix[SLOT__N] = {[SLOT_PROCESS] = "process", [SLOT_ASYNC] = "async",
+                                               [SLOT_ANALYSIS] = "analysis"};
+  static size_t (*const own[SLOT__N])(void *ctx, uint16_t *out, size_t most) = {
+    [SLOT_PROCESS] = own_process, [SLOT_ASYNC] = own_async, [SLOT_ANALYSIS] = own_none};
   char prefix[QUEUE_PREFIX_MAX + 16];
   snprintf(prefix, sizeof prefix, "%s.%s", n->o->prefix, suffix[s]);
   enum wr_rc rc = queue_open(n->o->queue, prefix, n->o->max_queued, &n->queue[s], err);
   if (rc || !n->queue[s]) return rc;
   if (!n->lists) n->lists = hint_lists_new();
   queue_lists(n->queue[s], &(struct queue_of){.install = n->o->prefix, .lists = n->lists, .ctx = n, .runs = runs_class,
-                                              .own = s == SLOT_PROCESS ? own_process : own_async});
+                                              .own = own[s]});
   return pump_new(n->queue[s], (enum slot_class)s, s == NUDGE_QUEUE ? PUMP_NUDGES : PUMP_HINTS_ONLY, &n->pump[s], err);
 }
 
@@ -449,12 +534,12 @@ static void open_clerk(struct node *n) {
   const struct clerk_opts c = {
     .store = n->store, .defs = n->defs, .types = n->executors, .dirs = {o->executor_dir, o->n_executor_dir},
     .http = n->http,
-    .why_none = n->worker ? NULL : "This member runs no tasks: it has not the role worker.",
+    .why_none = works(n) ? NULL : "This member runs no tasks: it has not the role worker.",
     .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs.",
     .labels = o->labels};
   n->clerk = clerk_new(&c);
   const struct added_host host = clerk_host(n->clerk);
-  defs_added(n->defs, n->executors, &host);
+  defs_added(n->defs, n->executors, n->analyzers, &host);
   clerk_first(n->clerk);
 }
 
@@ -511,6 +596,8 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   defs_limit(n->defs, defs_share(o->cache_bytes));
   defs_can_run(n->defs, can_run, n);
   if (n->lists) defs_list_of(n->defs, list_of, n);
+  n->site = (struct def_site){.store = n->store, .executors = n->executors, .shell_allowed = o->shell == NODE_SHELL_ON,
+                              .run_as = o->run_as, .defs = n->defs};
   open_clerk(n);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {
@@ -518,7 +605,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
     if (n->pump[s]) pump_attach(n->pump[s], n->runner);
     /* No queue joins the nodes of this store: each finds in the rows what others have made, as while a queue is away. */
     else if (!store_single(n->store)) runner_queue_away(n->runner, (enum slot_class)s, true);
-    if (n->worker && n->pump[s]) rc = pump_poll(n->pump[s], kind_of(n), err);
+    if (works(n) && n->pump[s]) rc = pump_poll(n->pump[s], kind_of(n), err);
   }
   if (!rc) rc = clerk_start(n->clerk, n->runner, err); /* before anything runs whose file it may have to doubt */
   if (!rc) rc = runner_thread_start(n->runner, err);
@@ -553,6 +640,7 @@ enum wr_rc node_open(const struct node_opts *o, struct spawner *spawner, struct 
   pthread_mutex_init(&n->gate, NULL);
   n->o = o;
   n->executors = registry_new();
+  n->analyzers = registry_new();
   registry_add_builtins(n->executors);
   add_http(n);
   const struct never_started *v = spawner ? spawner_never_started(spawner, &n->n_never) : NULL;
@@ -616,6 +704,7 @@ bool node_close(struct node *n) {
   if (n->store) store_close(n->store);
   hint_lists_free(n->lists);
   registry_free(n->executors);
+  registry_free(n->analyzers);
   http_free(n->http);
   pthread_mutex_destroy(&n->gate);
   free(n->never);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include "registry.h"
 
+struct analyzer;
 enum added_mode { ADDED_PROGRAM, ADDED_URL, ADDED_REMOTE };
 /* Where a file stood that was checked: another one, or one that was written to, has another mark. */
 struct file_mark { uint64_t dev, ino, size; int64_t mtime_ns, ctime_ns; };
@@ -18,6 +19,9 @@ struct added {
   char *config;                     /* JSON object, the defaults for taskConfig; NULL = none */
   char *labels;                     /* what a member must have to run it: labels.h; NULL = nothing */
   char *sha256;                     /* 64 hex digits; NULL = not said */
+  struct analyzer *analyzer;        /* the default of its tasks, which the model reads; NULL = none */
+  void (*analyzer_free)(struct analyzer *a);
+  char *task_types;                 /* of an analyzer: types that its answers may add, "A\nB\n"; NULL = not said */
   size_t bytes;                     /* all of them */
   _Atomic bool offered;             /* this node runs its tasks now */
   _Atomic bool doubted;             /* a start has met a file that is not the one that was checked: to be checked again */

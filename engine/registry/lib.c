@@ -77,7 +77,9 @@ static int lib_has_control(const char *s, size_t n) { return text_has_control(s,
 static int lib_is_env_name(const char *s, size_t n) { return text_env_name(s, n); }
 
 /* What every type takes, as the model has it. */
-static const char *const shared[] = {"attempts", "backoff", "timeout", "queueTimeout", "onLost", "queue", "labels"};
+static const char *const shared[] = {"attempts", "backoff", "timeout", "queueTimeout", "onLost", "queue", "labels",
+                                     "analyzer", "analyzerAttempts", "analyzerTimeout", "childFailure", "runTimeout"};
+enum { N_SHARED = sizeof shared / sizeof *shared, N_SHOWN = 7 };   /* a list of all would be too long to be read */
 
 static int lib_no_config(const char *config, int *code, char *err, size_t err_n) {
   if (!config) return 0;
@@ -86,12 +88,11 @@ static int lib_no_config(const char *config, int *code, char *err, size_t err_n)
   char q[WR_QUOTE_MAX], all[MEANT_LIST];
   int rc = json_is_object(obj) && !it ? 0 : -1;
   if (it) {
-    const size_t n = sizeof shared / sizeof *shared;
-    const char *key = json_object_iter_key(it), *near = meant(key, shared, n);
+    const char *key = json_object_iter_key(it), *near = meant(key, shared, N_SHARED);
     *code = WR_UNKNOWN_FIELD;
     wr_err_quote(q, key, strlen(key));
     if (near) snprintf(err, err_n, "taskConfig has no field %s; did you mean %s?", q, near);
-    else snprintf(err, err_n, "taskConfig has no field %s.%s", q, meant_list(all, key, shared, n));
+    else snprintf(err, err_n, "taskConfig has no field %s.%s", q, meant_list(all, key, shared, N_SHOWN));
   } else if (rc) {
     *code = WR_WRONG_TYPE;
     snprintf(err, err_n, "taskConfig must be an object.");

@@ -182,6 +182,8 @@ void added_free(struct added *a) {
   free(a->config);
   free(a->labels);
   free(a->sha256);
+  free(a->task_types);
+  if (a->analyzer) a->analyzer_free(a->analyzer);
   free(a);
 }
 

@@ -31,7 +31,7 @@ static void give_starts(struct runner *r) {
 static void kill_attempt(struct runner *r, const struct eff_after *f) {
   const struct runner_ports *p = &r->env.ports;
   int64_t ti = run_ti(f->r, f->task);
-  enum task_stop why = task_stop(&f->r->task[f->task].t);
+  enum task_stop why = f->given_up ? STOP_FENCED : task_stop(&f->r->task[f->task].t);
   if (f->owner != r->env.me) {
     if (p->nudge) p->nudge(p->ctx, f->owner);
   } else if (why == STOP_FENCED) {
@@ -58,6 +58,7 @@ static void one_after(struct runner *r, const struct eff_after *f, struct pushes
   case AFTER_READY: case AFTER_NONE: case AFTER_START: break; /* nothing is left to do */
   case AFTER_PUSH: push_hint(r, f, &p[f->slot]); break;
   case AFTER_KILL: kill_attempt(r, f); break;
+  case AFTER_BELOW: trees_next(&r->trees, run_ti(f->r, f->task), f->r->fi); break;
   case AFTER_TIMER: timers_set(&r->timers, run_ti(f->r, f->task), f->r->fi, f->r->task[f->task].t.due_us); break;
   case AFTER_FLOW_DONE:
     if (ports->flow_done) ports->flow_done(ports->ctx, f->r->fi, (enum flow_state)f->r->state);

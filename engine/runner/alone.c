@@ -19,6 +19,9 @@ struct alone *alone_read(const struct async_row *row) {
   struct queue_view q = {row->user ? row->user : "", row->group ? row->group : "", row->priority, row->cpu, NULL};
   struct alone *a = alone_new(&q, row->key);
   a->job = row->job;
+  a->parent = row->parent;
+  a->root = row->root;
+  a->depth = row->depth;
   a->start_at_us = row->start_at_us;
   a->run_no = row->run_no ? row->run_no : 1;
   a->run_epoch = row->run_epoch;
@@ -82,7 +85,7 @@ void alone_stored(struct alone *a) {
 struct async_row alone_row(const struct alone *a, const struct task_def *def) {
   struct async_row row = {.name = def->name, .type = def->type, .user = a->user, .group = a->group, .priority = a->priority,
                           .cpu = a->cpu, .start_at_us = a->start_at_us, .run_no = a->run_no, .run_epoch = a->run_epoch,
-                          .job = a->job, .scope = a->job};
+                          .job = a->job, .scope = a->job, .parent = a->parent, .root = a->root, .depth = a->depth};
   const struct async_spec *spec = a->made_by ? a->made_by->spec : NULL;
   if (def->task_id == 0) {
     row.content = def->content;

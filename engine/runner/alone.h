@@ -11,7 +11,9 @@ enum alone_write { ALONE_SAME, ALONE_INSERT, ALONE_UPDATE, ALONE_KEPT };
 struct alone {
   char *user, *group;                 /* never NULL */
   char *key;                          /* taskKey; NULL = none, or its row was not read */
-  int64_t job;                        /* 0 = none; never changes */
+  int64_t job;                        /* 0 = none; of a task that another one has added in no job: minus the first task of its
+                                         tree, whose row among those of jobs is the lock. Never changes */
+  int64_t parent, root; uint32_t depth;   /* the task whose verdict added it, the first one above it, how many there are; or 0 */
   int32_t priority, cpu;
   int64_t start_at_us;
   uint32_t run_no, run_epoch;

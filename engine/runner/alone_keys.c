@@ -1,5 +1,6 @@
 /* taskKeys of a batch: alone_keys.h. */
 #include "alone_keys.h"
+#include "analysis.h"
 
 void alone_keys_init(struct alone_keys *k, struct env *env) { *k = (struct alone_keys){.env = env}; }
 void alone_keys_forget(struct alone_keys *k) { k->n = 0; }
@@ -21,22 +22,35 @@ static const char *name_of(const struct req_task *t) { return t->spec ? t->spec-
 
 static uint32_t tasks_of(const struct ev *e) { return e->q && e->q->kind == REQ_EXEC_TASK ? e->q->n_task : 0; }
 
+#define SCOPE_MADE INT64_MIN            /* and what follows, as far as events go */
+static bool is_made(int64_t scope) { return scope < INT64_MIN / 2; }
+
 /* A job that this batch may make has no number yet: its names are those of the event, and in no row. */
 static int64_t scope_of(const struct ev *e, size_t i) {
   if (!e->q->job) return 0;
-  return e->q->job->op == JOB_OP_MAKE ? -(int64_t)i - 1 : e->q->job->job_id;
+  return e->q->job->op == JOB_OP_MAKE ? SCOPE_MADE + (int64_t)i : e->q->job->job_id;
+}
+
+/* The tasks that an analyzer adds. */
+static const struct verdict *verdict_of(const struct ev *e) {
+  return e->kind == EV_RESULT && e->a && e->a->analysis && e->a->end == ATTEMPT_OK ? &e->a->analysis->verdict : NULL;
 }
 
 /* The names in e[0..n), ascending, each once. */
 static size_t names(struct alone_keys *k, const struct ev *e, size_t n, struct key_name **out) {
   struct key_name *v = NULL;
   size_t m = 0, cap = 0, kept = 0;
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
+    const struct verdict *said = verdict_of(&e[i]);
+    for (uint32_t t = 0; said && t < said->n_task; t++)
+      if (said->task[t].spec && said->task[t].spec->key)
+        *WR_PUSH(v, m, cap) = (struct key_name){said->task[t].spec->key, e[i].a->scope};
     for (uint32_t t = 0; t < tasks_of(&e[i]); t++) {
       struct req_task *task = &e[i].q->task[t];
       task->scope = scope_of(&e[i], i);
       if (name_of(task)) *WR_PUSH(v, m, cap) = (struct key_name){name_of(task), task->scope};
     }
+  }
   if (m == 0) return 0;
   qsort(v, m, sizeof *v, by_name);
   for (size_t i = 0; i < m; i++)
@@ -54,7 +68,7 @@ enum store_rc alone_keys_load(struct alone_keys *k, const struct ev *e, size_t n
   if (m == 0) return STORE_OK;
   struct async_key *row = arena_zalloc(&k->env->mem, m * sizeof *row);
   uint8_t *got = arena_zalloc(&k->env->mem, m);
-  while (made < m && name[made].scope < 0) made++;
+  while (made < m && is_made(name[made].scope)) made++;
   enum store_rc rc = made < m ? store_async_keys(k->env->store, name + made, m - made, row + made, got + made) : STORE_OK;
   if (rc != STORE_OK) return rc;
   k->v = arena_zalloc(&k->env->mem, m * sizeof *k->v);

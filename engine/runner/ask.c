@@ -11,7 +11,8 @@ static void beside(struct runner *r, struct cached *c, const struct req_ask *a) 
   struct alone *x = c->alone;
   const struct task *t = &c->run->task[0].t;
   unsigned did = r->step.ctx.did;
-  uint32_t before = t->state == TASK_RUNNING && a->ask == ASK_RUN ? t->epoch - 1 : t->epoch; /* it is claimed already */
+  uint32_t last = task_attempt_of(t->epoch);
+  uint32_t before = t->state == TASK_RUNNING && a->ask == ASK_RUN ? last - 1 : last; /* it is claimed already */
   if (did & TASK_OUT_RUN_AGAIN) alone_run_again(x, before);
   if (a->ask == ASK_RUN && a->context) alone_context(x, a, before);
   cache_grew(&r->cache, c);
@@ -26,7 +27,7 @@ static enum store_rc keep_last(struct runner *r, const struct cached *c, const s
   int64_t ti = run_ti(c->run, 0);
   enum store_rc rc = store_tasks(r->env.store, &ti, 1, &row, &got);
   if (rc != STORE_OK || got == 0 || was->epoch == 0) return rc;
-  *WR_PUSH(w->former, w->n_former, w->cap_former) = (struct attempt_row){.ti = ti, .epoch = was->epoch, .owner = row.ran_by,
+  *WR_PUSH(w->former, w->n_former, w->cap_former) = (struct attempt_row){.ti = ti, .epoch = task_attempt_of(was->epoch), .owner = row.ran_by,
     .start_us = was->start_us, .end_us = row.end_us, .why = task_ev_name(task_last_why(was)),
     .error = arena_strdup(&r->env.mem, row.error), .exit_code = row.exit_code, .signal = row.signal, .run_no = c->alone->run_no};
   return STORE_OK;
@@ -47,17 +48,74 @@ static void move_first(struct runner *r, struct cached *c, const struct req_ask 
 enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
                         struct ask_answer *got) {
   struct task was = c->run->task[task].t;
-  struct run_event ev = {.kind = RUN_EV_ASK, .task = task, .ask = a->ask, .force = a->force};
+  struct run_event ev = {.kind = RUN_EV_ASK, .task = task, .ask = a->ask, .force = a->force, .below = a->below};
   enum run_rc out = RUN_OK;
   if (run_alone(c->run) && a->ask == ASK_QUEUE) move_first(r, c, a);
   enum store_rc rc = step_event(&r->step, c, &ev, &out);
   if (rc != STORE_OK) return rc;
   got->no = r->step.ctx.no;
   got->shown = task_show(&c->run->task[task].t); /* the array may have moved */
+  if (r->step.ctx.did & TASK_OUT_BELOW) rc = ask_below(r, c, task, a->ask, a->force);
+  if (rc != STORE_OK) return rc;
   if (got->no != ASK_OK || !run_alone(c->run)) return STORE_OK;
   if (task_final(was.state) && was.state != TASK_SUCCESS && !c->alone->gone) rc = keep_last(r, c, &was);
   beside(r, c, a);
   return rc;
+}
+
+/* ---- a task that has added others ---- */
+
+static bool adds(const struct cached *c) { return c->bind.pol->calls > 0; }
+static bool first_of_tree(const struct cached *c) { return !c->alone || c->alone->job == 0; }
+
+/* The lock of its tree: its job, or the row that stands for one. */
+static int64_t tree_of(const struct cached *c, uint32_t task) { return first_of_tree(c) ? -run_ti(c->run, task) : c->alone->job; }
+
+/* Of the whole tree its head says what is wanted, so that nothing of it starts from now on. */
+static enum store_rc head_follows(struct job_head *h, enum ask ask, bool force) {
+  struct job *j = &h->row.j;
+  switch (ask) {
+  case ASK_RUN: job_run_below(j); break;
+  case ASK_PAUSE: (void)job_asked(j, JOB_ASK_CHECKPOINT); break;
+  case ASK_CANCEL: (void)job_asked(j, JOB_ASK_CANCEL); break;
+  case ASK_DELETE: (void)job_delete(j, force ? JOB_FORCE | JOB_NO_CLEAN_UP : JOB_FORCE); break;
+  case ASK_QUEUE: case ASK__N: return STORE_OK; /* each keeps its queue */
+  }
+  h->changed = true;
+  return STORE_OK;
+}
+
+enum store_rc ask_below(struct runner *r, struct cached *c, uint32_t task, enum ask ask, bool force) {
+  static const enum job_wish as[ASK__N] = {[ASK_RUN] = JOB_WISH_RESUME, [ASK_PAUSE] = JOB_WISH_CHECKPOINT,
+                                           [ASK_CANCEL] = JOB_WISH_CANCEL, [ASK_DELETE] = JOB_WISH_DELETE};
+  struct tree_slot *s;
+  int64_t ti = run_ti(c->run, task);
+  struct job_head *h = jobs_head(&r->jobs, tree_of(c, task));
+  if (!h || h->got != 1) return STORE_OK; /* the event that follows the commit has the lock */
+  if (first_of_tree(c)) return head_follows(h, ask, force);
+  enum store_rc rc = as[ask] != JOB_WISH_NONE ? trees_of(&r->trees, ti, &s) : STORE_OK;
+  if (rc != STORE_OK || as[ask] == JOB_WISH_NONE || !s->there) return rc;
+  s->row.wish = (uint8_t)as[ask];
+  s->row.pass = s->changed = true;
+  s->row.pass_at = 0;
+  return STORE_OK;
+}
+
+/* A wish about a task that may have others below it needs the lock of the tree. *held: another node has it. */
+static enum store_rc lock_tree(struct runner *r, struct cached *c, uint32_t task, struct req_ask *a, bool *held) {
+  const struct task *t = &c->run->task[task].t;
+  struct tree_slot *s;
+  a->below = false;
+  bool waits = t->phase == PHASE_CHILDREN || (t->phase == PHASE_DELETE && t->state == TASK_CREATED);
+  if (!waits && !(a->ask == ASK_DELETE && c->alone && adds(c))) return STORE_OK;
+  enum store_rc rc = jobs_need(&r->jobs, tree_of(c, task));
+  if (rc == STORE_OK) rc = trees_of(&r->trees, run_ti(c->run, task), &s);
+  if (rc != STORE_OK) return rc;
+  const struct job_head *h = jobs_head(&r->jobs, tree_of(c, task));
+  *held = h->got == 2;
+  a->below = a->ask == ASK_DELETE && s->there && s->row.total > 0 && h->got == 1;
+  if (a->below && first_of_tree(c)) a->below = job_total(&h->row.j) > 0;
+  return STORE_OK;
 }
 
 /* ---- tasks of a job ---- */
@@ -203,7 +261,10 @@ static enum store_rc ask_node_task(struct runner *r, struct ev *e, const struct 
   uint32_t task = run_task_of(c->run, of->ti);
   if (task == UINT32_MAX || task_final(row->t.state)) return ask_row(r, q, row); /* perhaps of an older run */
   if (q->ask->ask == ASK_QUEUE && q->ask->queue && may_move(c, task, row) && !move(r, q, c, task)) return STORE_OK;
-  enum store_rc rc = ask_apply(r, c, task, q->ask, &got);
+  bool held = false;
+  enum store_rc rc = run_known(c->run, run_node_of(c->run, task)) ? lock_tree(r, c, task, q->ask, &held) : STORE_OK;
+  if (rc == STORE_OK && held) { e->then = THEN_LATER; return STORE_OK; }
+  if (rc == STORE_OK) rc = ask_apply(r, c, task, q->ask, &got);
   if (rc != STORE_OK) return rc;
   answer(of, &got);
   say(q, of);
@@ -218,7 +279,18 @@ bool ask_waits(const struct cached *c, enum ask ask) {
   return !t->row || beside || (ask == ASK_RUN && t->eff != 0 && task_final(t->t.state));
 }
 
-/* It is deleted with its job alone. */
+/* The task that added it has not ended. */
+static enum store_rc parent_lives(struct runner *r, const struct cached *c, bool *lives) {
+  struct task_row row;
+  size_t got = 0;
+  *lives = false;
+  if (c->alone->parent == 0) return STORE_OK;
+  enum store_rc rc = store_tasks(r->env.store, &c->alone->parent, 1, &row, &got);
+  *lives = rc == STORE_OK && got == 1 && !task_final(row.t.state);
+  return rc;
+}
+
+/* It is deleted with its job, or with the task that added it, alone. */
 static enum store_rc of_a_job(struct req_asked *of, const struct task *t) {
   of->rc = WR_OF_A_JOB;
   of->changed = false;
@@ -233,7 +305,13 @@ static enum store_rc ask_alone(struct runner *r, struct req *q, struct req_asked
   if (c == NULL) return unknown(q, of);
   const struct task *t = &c->run->task[0].t;
   struct job_head *h = head_of(r, c);
-  if (h && q->ask->ask == ASK_DELETE) return of_a_job(of, t);
+  bool lives = false, held = false;
+  if (h && q->ask->ask == ASK_DELETE) rc = parent_lives(r, c, &lives);
+  if (rc != STORE_OK) return rc;
+  if (h && q->ask->ask == ASK_DELETE && (lives || c->alone->job > 0)) return of_a_job(of, t);
+  rc = lock_tree(r, c, 0, q->ask, &held);
+  if (rc != STORE_OK) return rc;
+  wr_assert(!held); /* ask_one() and ask_many() looked */
   struct ask_answer got = {.no = h ? job_first(h, t, q->ask->ask) : ASK_OK, .shown = task_show(t)};
   if (got.no == ASK_OK) rc = ask_apply(r, c, 0, q->ask, &got);
   if (rc == STORE_OK && h) rc = ask_obey(r, c, false);
@@ -251,7 +329,10 @@ static enum store_rc ask_one(struct runner *r, struct ev *e) {
   if (rc == STORE_OK && c == NULL) rc = store_tasks(r->env.store, &of->ti, 1, &row, &got);
   if (rc != STORE_OK) return rc;
   if (got == 1 && row.fi != 0) return ask_node_task(r, e, &row);
-  if (job_held(r, c)) { e->then = THEN_LATER; return STORE_OK; }
+  bool held = job_held(r, c);
+  if (c && !held) rc = lock_tree(r, c, 0, q->ask, &held);
+  if (rc != STORE_OK) return rc;
+  if (held) { e->then = THEN_LATER; return STORE_OK; }
   if (c && ask_waits(c, q->ask->ask)) { e->then = THEN_AGAIN; return STORE_OK; }
   rc = ask_alone(r, q, of);
   if (rc == STORE_OK && of->state) say(q, of);
@@ -265,7 +346,9 @@ static enum store_rc many_wait(struct runner *r, struct ev *e) {
     struct cached *c;
     rc = load_alone(&r->loader, e->q->ask->of[i].ti, false, &c);
     if (rc == STORE_OK && c && ask_waits(c, e->q->ask->ask)) e->then = THEN_AGAIN;
-    if (rc == STORE_OK && job_held(r, c)) { e->then = THEN_LATER; return rc; }
+    bool held = rc == STORE_OK && job_held(r, c);
+    if (rc == STORE_OK && c && !held) rc = lock_tree(r, c, 0, e->q->ask, &held);
+    if (rc == STORE_OK && held) { e->then = THEN_LATER; return rc; }
   }
   return rc;
 }

@@ -229,6 +229,7 @@ static void batch_ok(struct runner *r) {
   alone_keys_forget(&r->alone_keys);
   events_over(r);
   job_after(r);
+  tree_after(r);
 }
 
 void batch_resolve(struct runner *r) {
@@ -317,6 +318,7 @@ void batch_turn(struct runner *r) {
   arena_reset(&r->env.mem);
   loader_begin(&r->loader);
   jobs_begin(&r->jobs);
+  trees_begin(&r->trees);
   keys_forget(&r->keys);
   alone_keys_forget(&r->alone_keys);
   stepper_begin(&r->step);

@@ -96,6 +96,7 @@ static struct cached *cache_add(struct cache *c, struct run *run, struct params 
 struct queue_view cached_queue(const struct cached *c, uint32_t task) {
   struct queue_view of = {"", "", 0, 0, NULL};
   const struct task_bind *b = c->run->bind;
+  if (c->run->task[task].t.phase == PHASE_ANALYSE) return (struct queue_view){QUEUE_CLEAN_UP, "", 0, 0, NULL};
   if (c->alone && c->run->task[0].t.phase == PHASE_DELETE) return (struct queue_view){QUEUE_CLEAN_UP, "", 0, c->alone->cpu, NULL};
   if (c->alone) return (struct queue_view){c->alone->user, c->alone->group, c->alone->priority, c->alone->cpu, c->bind.pol->type};
   if (b) b += run_pattern(c->run, task);
@@ -130,7 +131,7 @@ struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def
 }
 
 void cached_of_job(struct cached *c) {
-  if (c->alone->job == 0 || c->task->has_attempts || c->task->task_id == 0) return;
+  if (c->alone->job <= 0 || c->task->has_attempts || c->task->task_id == 0) return;
   c->own = wr_new(struct task_policy);
   *c->own = c->task->policy;
   c->own->attempts = LIMIT_JOB_ATTEMPTS;

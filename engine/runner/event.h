@@ -12,7 +12,8 @@
 #include "runner.h"
 
 enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_STRAY, EV_FLOW_TIMEOUT, EV_MORE,
-               EV_JOB /* the pass of a job goes on */ };
+               EV_JOB /* the pass of a job goes on */,
+               EV_TREE /* what a task has added follows it, or lets it end */ };
 
 /* Where a hint comes from decides where it goes when its task cannot be claimed here. */
 enum hint_from {

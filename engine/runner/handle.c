@@ -1,5 +1,6 @@
 /* One event each: results, hints, timers and what the reconciler found, turned into steps of the core. The runner thread's.
  * What never happens: a report of a former attempt changes anything. */
+#include "analysis.h"
 #include "runner_int.h"
 
 /* ---- attempts and timers ---- */
@@ -69,6 +70,16 @@ static const char *joined(struct runner *r, const char *begin, const char *text)
   return s;
 }
 
+/* What its analyzer says, or why it says nothing. */
+static const char *analysis_error(struct runner *r, const struct attempt *a) {
+  if (a->end != ATTEMPT_OK && a->error) return strncmp(a->error, "Analyzer", 8) == 0 ? a->error : joined(r, "Analyzer failed", a->error);
+  if (a->end != ATTEMPT_OK) return "Analyzer gave no answer.";
+  const struct verdict *v = &a->analysis->verdict;
+  if (v->kind == VERDICT_DONE) return NULL;
+  if (v->message && *v->message) return v->message;
+  return v->kind == VERDICT_RETRY ? "The analyzer asks for another try." : "The analyzer says that it failed.";
+}
+
 static const char *error_of(struct runner *r, const struct attempt *a, enum task_ev kind) {
   const char *text = a->error;
   if (kind == TASK_EV_NOT_NOW && a->asked) return NULL; /* it stopped because it was asked to */
@@ -87,15 +98,38 @@ static bool has_ended(const struct attempt *a) {
   return began || a->exit_code >= 0 || a->signal > 0;
 }
 
+/* A program that says by its code that no further try makes sense, or that it wants to be tried later, has said enough. */
+static bool speaks_for_itself(const struct attempt *a) {
+  return a->cleanup || a->end == ATTEMPT_NOT_NOW || a->exit_code == 125 || a->exit_code == 75;
+}
+
+/* It ended by itself, so that its analyzer is asked. What could not start has no end of its own. */
+static bool analysable(const struct attempt *a) {
+  bool answered = a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || (a->end == ATTEMPT_FATAL && a->exit_code >= 0);
+  return answered && !a->asked && !speaks_for_itself(a);
+}
+
+static enum store_rc do_analysed(struct runner *r, struct ev *e) {
+  struct attempt *a = e->a;
+  const struct verdict *v = &a->analysis->verdict;
+  bool ok = a->end == ATTEMPT_OK;
+  struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL,
+                                .asked = a->asked, .said = ok ? (uint8_t)v->kind : SAID_NOTHING,
+                                .after_us = ok && v->has_after ? (v->after_us > 0 ? v->after_us : 1) : 0},
+                         .pol = &a->policy, .error = analysis_error(r, a), .result = a};
+  return ok ? tree_verdict(r, e, &ev) : task_event(r, e, &ev);
+}
+
 static enum store_rc do_result(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch,
                                 .fatal = a->end == ATTEMPT_FATAL, .asked = a->asked, .remove = a->remove,
+                                .analyse = analysable(a),
                                 .after_us = a->after_us},
                          .pol = &a->policy, .error = error_of(r, a, result_kind(a)), .skip_edges = a->skip_edges,
                          .result = has_ended(a) ? a : NULL};
   if (!r->env.draining && a->owner == r->env.me && !e->slotless) admission_return(&r->admission, &a->policy);
-  return task_event(r, e, &ev);
+  return a->analysis ? do_analysed(r, e) : task_event(r, e, &ev);
 }
 
 static enum store_rc do_flow_timeout(struct runner *r, const struct ev *e) {
@@ -190,6 +224,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
   case EV_STRAY: return do_stray(r, e);
   case EV_MORE: return do_more(r, e);
   case EV_JOB: return job_pass(r, e);
+  case EV_TREE: return tree_event(r, e);
   }
   return STORE_OK;
 }
@@ -199,7 +234,10 @@ enum store_rc handle_event(struct runner *r, struct ev *e) {
     if (e->kind == EV_RESULT || e->kind == EV_TIMEOUT) e->then = THEN_KEPT;
     return STORE_OK;
   }
-  if (!loader_held(&r->loader, e->fi) && !jobs_held(&r->jobs, loader_job_of(&r->loader, e))) return dispatch(r, e);
+  if (!loader_held(&r->loader, e->fi) && !jobs_held(&r->jobs, loader_job_of(&r->loader, e))) {
+    enum store_rc rc = dispatch(r, e);
+    return rc == STORE_OK ? tree_settle(r) : rc;
+  }
   e->then = THEN_LATER; /* another node holds the flow or the job: the event comes again */
   return STORE_OK;
 }

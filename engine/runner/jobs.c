@@ -118,13 +118,13 @@ static void job_move(struct job *j, const struct job_step *s) {
 /* A clean-up is no execution of the task. */
 void jobs_moved(struct job_head *h, const struct job_step *s) {
   struct job *j = &h->row.j;
-  bool claimed = s->now->epoch > s->was->epoch && s->now->phase == PHASE_RUN;
+  bool claimed = task_attempt_of(s->now->epoch) > task_attempt_of(s->was->epoch) && s->now->phase == PHASE_RUN;
   job_move(j, s);
   j->executions += claimed;
   j->losses += s->lost;
   j->timeouts += s->timed_out;
   j->gone_tasks += s->gone;
-  if (s->gone) j->gone_attempts += s->now->epoch;
+  if (s->gone) j->gone_attempts += task_attempt_of(s->now->epoch);
   h->changed = true;
 }
 

@@ -1,5 +1,6 @@
 /* Reads rows into the cache: loader.h. */
 #include "loader.h"
+#include "analysis.h"
 #include "defs.h"
 
 #define CHILDREN_AHEAD 64             /* children of a node that may end, which are read with it */
@@ -350,6 +351,7 @@ static const struct async_row *beside_in(const struct alone_rows *a, int64_t ti)
 int64_t loader_job_of(const struct loader *l, const struct ev *e) {
   if (e->kind == EV_JOB) return e->job;
   if (e->q) return e->q->job && e->q->job->op != JOB_OP_MAKE ? e->q->job->job_id : 0;
+  if (e->a && e->a->analysis && e->a->analysis->verdict.n_task > 0) return e->a->scope;
   if (e->fi != 0 || e->ti == 0) return 0;
   const struct cached *c = cache_get(l->cache, ev_key(e));
   if (c) return c->alone->job;
@@ -404,7 +406,7 @@ static enum store_rc alone_def(struct loader *l, const struct task_row *row, con
   if (row->task_id != 0) rc = defs_task(l->env->defs, row->task_id, row->t.version, l->env->defs_version, def, &err);
   else if (beside == NULL) rc = wr_err_set(&err, WR_INTERNAL, "It has no row in task_async.");
   else rc = async_def(beside->name, beside->type, beside->content, beside->config, def, &err);
-  if (rc == WR_OK && row->task_id == 0 && beside->job != 0) def_in_job(*def);
+  if (rc == WR_OK && row->task_id == 0 && beside->job > 0) def_in_job(*def);
   if (rc == WR_OK && row->task_id == 0) {
     rc = defs_place(l->env->defs, *def, &err);
     if (rc != WR_OK) def_task_unref(*def);

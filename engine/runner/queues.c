@@ -226,7 +226,12 @@ void queues_enter(struct queues *q, struct place *p, enum slot_class s) {
   person_enter(q, u, s);
 }
 
-static int64_t least(const int64_t paid[SLOT__N]) { return paid[0] < paid[1] ? paid[0] : paid[1]; }
+static int64_t least(const int64_t paid[SLOT__N]) {
+  int64_t n = paid[0];
+  for (int s = 1; s < SLOT__N; s++)
+    if (paid[s] < n) n = paid[s];
+  return n;
+}
 
 static struct lane_head *lane_of(struct kept *k) { return (struct lane_head *)(void *)k; }
 static struct place *place_of(struct kept *k) { return k->what == KEPT_LANE ? lane_of(k)->of : (struct place *)(void *)k; }

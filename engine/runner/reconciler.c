@@ -13,7 +13,7 @@ void reconciler_done(struct reconciler *c) {
 }
 
 void reconciler_check(const struct reconciler *c) {
-  wr_assert(c->state == REC_IDLE || c->pass.cursor >= 0);
+  wr_assert(c->state == REC_IDLE || c->state == REC_JOBS || c->pass.cursor >= 0);
   wr_assert(c->state != REC_FLOWS || c->pass.kind != PASS_REFILL);
   wr_assert(c->pass.kind == PASS_REFILL || c->pass.refill == 0);
   wr_assert((c->pass.refill & ~c->wanted.refill) == 0);
@@ -163,6 +163,13 @@ static void look_at_queued(struct reconciler *c, const struct live_task *t) {
   row_event(c, (struct ev){.kind = EV_HINT, .fi = t->fi, .ti = t->ti, .from = from, .refill = c->pass.refill});
 }
 
+/* It waits for tasks that it added: whoever was to go on with them, or to end it, may be dead. */
+static void look_at_parent(struct reconciler *c, const struct live_task *t) {
+  bool old = as_after_a_start(c, t->fi) || c->env->wall_us - t->update_us > HINT_AGE_US;
+  if (t->phase == PHASE_RUN || !c->office || !old || timers_only(c, t->fi)) return;
+  row_event(c, (struct ev){.kind = EV_TREE, .fi = t->fi, .ti = t->ti});
+}
+
 static void look_at_task(struct reconciler *c, const struct live_task *t) {
   if (not_ours(c, t->fi)) return;
   switch ((enum task_state)t->state) {
@@ -173,7 +180,8 @@ static void look_at_task(struct reconciler *c, const struct live_task *t) {
     if (t->due_us <= c->env->wall_us) row_event(c, (struct ev){.kind = EV_DUE, .fi = t->fi, .ti = t->ti});
     else if (sets_timers(c, t->fi)) timers_set(c->timers, t->ti, t->fi, t->due_us);
     break;
-  case TASK_NONE: case TASK_CREATED: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
+  case TASK_CREATED: look_at_parent(c, t); break;
+  case TASK_NONE: case TASK_PAUSED: case TASK_SUCCESS: case TASK_FAILED:
   case TASK_TIMEOUT: case TASK_CANCELED: case TASK_DEAD: case TASK__N: break;
   }
 }
@@ -220,7 +228,7 @@ static enum rec_state state_after(const struct reconciler *c) {
 static void pass_next_state(struct reconciler *c) {
   if (c->state == REC_TASKS && c->pass.kind != PASS_REFILL) strays_end(c);
   c->state = state_after(c);
-  c->pass.cursor = 0;
+  c->pass.cursor = c->state == REC_JOBS ? INT64_MIN : 0; /* those of trees are negative */
 }
 
 static enum store_rc tasks_page(struct reconciler *c) {

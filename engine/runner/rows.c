@@ -2,6 +2,7 @@
  *
  * Everything that can fail is done here, before the write: attempts are made with their definitions, so that nothing is left that
  * could fail after COMMIT OK. What never happens: anything outside this process is told. */
+#include "analysis.h"
 #include "defs.h"
 #include "runner_int.h"
 #include "text.h"
@@ -87,10 +88,11 @@ static void node_rows(struct runner *r) {
 
 static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.exit_code = -1;
-  w->finish = w->row.error != NULL; /* a cancel or a loss has a text, but no attempt that says more */
-  if (a == NULL) return;
+  w->finish = w->row.error != NULL && !w->analysed; /* a cancel or a loss has a text, but no attempt that says more */
+  if (a == NULL || a->analysis) return;
   w->finish = true;
-  w->row.result = a->end == ATTEMPT_OK && w->row.t.state == TASK_SUCCESS ? a->result : NULL;
+  bool kept = w->row.t.state == TASK_SUCCESS || w->row.t.phase == PHASE_ANALYSE;
+  w->row.result = a->end == ATTEMPT_OK && kept ? a->result : NULL;
   w->row.result_len = w->row.result ? a->result_len : 0;
   w->row.log = (uint8_t)a->log;
   w->row.exit_code = a->exit_code;
@@ -103,6 +105,16 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.log_lost_why = (uint8_t)a->log_lost_why;
 }
 
+/* Of a task that was ANALYZING: what its row says of the attempt stays. Another try begins without the result of this one, and the
+ * verdict may bring a result of its own. */
+static void analysed_fields(struct task_write *w, const struct attempt *a, bool analysed) {
+  const struct verdict *v = a && a->analysis && a->end == ATTEMPT_OK ? &a->analysis->verdict : NULL;
+  w->analysed = analysed;
+  if (!analysed || w->row.t.phase != PHASE_RUN) return;
+  w->clear_result = w->row.t.state == TASK_RETRY_WAIT;
+  if (v && v->kind == VERDICT_DONE && v->result) w->new_result = v->result, w->new_result_len = v->result_len;
+}
+
 /* The fields in which the row of a stand-alone task differs from that of a flow's task. The row is the task's own lock. */
 static void alone_fields(struct task_write *w, const struct cached *c) {
   w->expect_epoch = c->stored_epoch;
@@ -112,7 +124,7 @@ static void alone_fields(struct task_write *w, const struct cached *c) {
   w->row.task_id = c->task->task_id;
   w->row.create_us = c->run->create_us;
   w->row.params = c->params ? c->params->text : NULL;
-  w->clear_result = c->alone->anew;
+  w->clear_result |= c->alone->anew;
 }
 
 static void task_rows(struct runner *r) {
@@ -130,8 +142,9 @@ static void task_rows(struct runner *r) {
               .error = error_text(r, e->error)}};
     if (run_alone(run)) alone_fields(w, c);
     else w->row.task_id = c->flow->ref[run_pattern(run, e->task)].task_id;
+    analysed_fields(w, e->result, e->analysed);
     result_fields(w, e->result);
-    if (w->clear_result) w->finish = true;
+    if (w->clear_result && !w->analysed) w->finish = true;
   }
 }
 
@@ -199,6 +212,17 @@ static void job_rows(struct runner *r) {
   }
 }
 
+static void tree_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  const struct map64_slot *s;
+  for (size_t i = 0; r->trees.rows.n > 0 && (s = map64_next(&r->trees.rows, &i)) != NULL;) {
+    const struct tree_slot *t = s->val;
+    if (t->changed && t->there && !t->gone) *WR_PUSH(w->trees, w->b.n_tree, w->cap_tree) = t->row;
+  }
+  if (w->b.n_tree > 0) qsort(w->trees, w->b.n_tree, sizeof *w->trees, wr_by_id);
+  w->b.tree = w->trees;
+}
+
 /* ---- in the order of their ids ---- */
 
 #define SORT(name, type, field)                                         \
@@ -257,6 +281,14 @@ static void make_clean_up(struct attempt *a) {
   a->heartbeat_us = 0;
 }
 
+/* What the attempt left is read by whoever makes the call. */
+static void make_analysis(struct attempt *a, const struct task *t, int64_t scope) {
+  a->analysis = analysis_new(analyzer_of(a->def, a->def->executor), task_attempt_of(t->epoch), t->end_as == TASK_FAILED);
+  a->policy.cost = task_policy_analysis.cost;
+  a->scope = scope;
+  a->timeout_us = a->heartbeat_us = 0; /* the call has a limit of its own */
+}
+
 /* One that is not there any more is known to no node: then the attempt says so. */
 static enum store_rc know_version(struct runner *r, const struct task_def *def, uint32_t version) {
   struct wr_err err;
@@ -287,9 +319,11 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
     .heartbeat_us = def->heartbeat_us, .executor = executor,
     .task_key = executor && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL,
-    .job = executor && c->alone ? c->alone->job : 0, .given = c->alone && c->alone->given,
+    .job = executor && c->alone && c->alone->job > 0 ? c->alone->job : 0, .given = c->alone && c->alone->given,
     .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
   if (a->cleanup) make_clean_up(a);
+  if (f->r->task[f->task].t.phase == PHASE_ANALYSE) 
+    make_analysis(a, &f->r->task[f->task].t, c->alone && c->alone->job != 0 ? c->alone->job : -a->ti);
   a->failed = f->r->task[f->task].t.tries;
   a->before = c->alone ? c->alone->run_epoch : 0;
   a->first_try = first_try(c, f->r, f->task);
@@ -384,7 +418,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   struct batch *b = &w->b;
   w->last = NULL;
   b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_whose = b->n_rate = 0;
-  b->n_note = b->n_unnote = b->n_job = 0;
+  b->n_note = b->n_unnote = b->n_job = b->n_tree = 0;
   key_rows(r);
   job_rows(r);
   count_notes(r);
@@ -399,6 +433,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   alone_rows(r);
   attempt_rows(r);
   former_rows(r);
+  tree_rows(r);
   rate_rows(r);
   b->whose = w->whose;
   b->n_whose = w->n_whose;

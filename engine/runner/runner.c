@@ -36,8 +36,10 @@ static void parts_init(struct runner *r, const struct runner_opts *o) {
   lost_hints_init(&r->lost, e, &r->events, &r->later, &r->admission);
   tell_init(&r->tell, e, &r->quarantine, &r->lease, &r->watch);
   jobs_init(&r->jobs, e);
+  trees_init(&r->trees, e);
   loader_init(&r->loader, e, &r->cache, &r->quarantine, &r->jobs);
   stepper_init(&r->step, e, &r->cache, &r->loader, &r->jobs, &r->admission, &r->queues, o->seed);
+  r->step.trees = &r->trees;
   answers_init(&r->answers, e, &r->mail, &r->watch, &r->events, &r->later, o->request_us ? o->request_us : LIMIT_REQUEST_US);
   r->writer.starts_tail = &r->writer.starts;
   r->pace.limit = SIZE_MAX;
@@ -80,11 +82,13 @@ void runner_free(struct runner *r) {
   free(r->writer.gone);
   free(r->writer.former);
   free(r->writer.whose);
+  free(r->writer.trees);
   free(r->writer.notes);
   free(r->writer.unnotes);
   buf_done(&r->writer.text);
   stepper_done(&r->step);
   jobs_done(&r->jobs);
+  trees_done(&r->trees);
   tell_done(&r->tell);
   quarantine_done(&r->quarantine);
   reconciler_done(&r->reconciler);

@@ -52,6 +52,7 @@ struct req_asked {
 struct req_ask {
   enum ask ask;
   bool force;                                  /* ASK_DELETE */
+  bool below;                                  /* the runner's: tasks that it added go first */
   const struct queue_spec *queue;              /* ASK_QUEUE; NULL = nothing changes */
   const char *context; size_t context_len;     /* ASK_RUN; NULL = keep */
   bool each;                                   /* each of `of` has its own answer and is a stand-alone task; false: n is 1 */

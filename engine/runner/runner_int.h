@@ -6,6 +6,7 @@
  *   ask.c       wishes about tasks
  *   job.c       jobs: made, asked, carried on
  *   submit.c    stand-alone tasks are made
+ *   tree.c      tasks that a verdict adds, and what follows for the task that added them
  *   request.c   one request of the API of any kind
  *   handle.c    one event of any kind
  *   rows.c      effects of a batch -> its rows, and the attempts that will start
@@ -35,6 +36,7 @@
 #include "step.h"
 #include "tell.h"
 #include "timers.h"
+#include "trees.h"
 #include "wait.h"
 #include "watch.h"
 
@@ -43,6 +45,7 @@ struct writer {
   struct batch b;
   size_t cap_flow, cap_node, cap_task, cap_attempt, cap_key, cap_async, cap_job;
   int64_t *gone; size_t cap_gone;     /* batch.gone */
+  struct tree_row *trees; size_t cap_tree;     /* batch.tree */
   struct queue_rate *rates; size_t cap_rate;   /* batch.rate */
   struct count_note *notes; size_t cap_note;   /* batch.note; names are those of runs and queues */
   int64_t *unnotes; size_t cap_unnote;         /* batch.unnote */
@@ -75,6 +78,7 @@ struct runner {
   struct keys keys;
   struct alone_keys alone_keys;
   struct jobs jobs;
+  struct trees trees;
   struct lease lease;
   struct drain drain;
   struct reconciler reconciler;
@@ -121,6 +125,20 @@ enum store_rc job_make(struct runner *r, struct req *q) WR_MUST;
 enum store_rc job_request(struct runner *r, struct ev *e) WR_MUST;
 enum store_rc job_pass(struct runner *r, struct ev *e) WR_MUST;
 void job_after(struct runner *r);
+
+/* submit.c: a task that a verdict has added; its def, and what the tree says of it. */
+struct submit_below { struct queue_view of; int64_t job, parent, root; uint32_t depth; };
+enum store_rc submit_below(struct runner *r, struct req_task *t, struct task_def *def, const struct submit_below *b) WR_MUST;
+
+/* ask.c. A wish about a task that has added others is theirs, too: the bits say that something is to follow below. */
+enum store_rc ask_below(struct runner *r, struct cached *c, uint32_t task, enum ask ask, bool force) WR_MUST;
+
+/* tree.c. verdict: of an analysis that adds tasks; it is applied with them. settle: parents that may end by what this batch did.
+ * event: what a task has added follows it. after: the batch has committed. */
+enum store_rc tree_verdict(struct runner *r, struct ev *e, struct run_event *ev) WR_MUST;
+enum store_rc tree_settle(struct runner *r) WR_MUST;
+enum store_rc tree_event(struct runner *r, struct ev *e) WR_MUST;
+void tree_after(struct runner *r);
 
 /* rows.c: fills writer.b. *any: there is something to write. */
 enum store_rc rows_make(struct runner *r, bool *any) WR_MUST;

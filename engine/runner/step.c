@@ -103,10 +103,16 @@ static void admit_ready(struct stepper *s, const struct cached *c, size_t from) 
   }
 }
 
-/* This batch deletes the task: for every event that follows it does not exist. */
+/* This batch deletes the task: for every event that follows it does not exist. The lock of the tree that it was the first of goes
+ * with it. */
 static void note_gone(const struct stepper *s, struct cached *c) {
   uint32_t eff = c->run->task[0].eff;
-  if (eff != 0 && s->effects.task[eff - 1].gone) c->alone->gone = true;
+  int64_t ti = run_ti(c->run, 0);
+  if (eff == 0 || !s->effects.task[eff - 1].gone) return;
+  c->alone->gone = true;
+  if (s->trees) trees_gone(s->trees, ti);
+  struct job_head *h = c->alone->job == 0 ? jobs_head(s->jobs, -ti) : NULL;
+  if (h && h->got == 1) h->gone = h->changed = true;
 }
 
 /* The head of its job is locked: whoever loads the task sees to that. */
@@ -120,6 +126,21 @@ static void note_job(const struct stepper *s, const struct cached *c, const stru
   jobs_moved(h, &(struct job_step){.was = was, .now = now, .gone = c->alone->gone,
     .lost = event && ev->ev.kind == TASK_EV_LOST,
     .timed_out = event && ev->ev.kind == TASK_EV_TIMEOUT && now->state == TASK_CANCELING && was->state != TASK_CANCELING});
+}
+
+/* What it is counts for the task that added it. The last of a tree that is deleted lets the first one go. */
+static enum store_rc note_parent(const struct stepper *s, const struct cached *c, const struct task *was) {
+  const struct task *now = &c->run->task[0].t;
+  struct tree_slot *of;
+  if (now->state == was->state && c->run->task[0].eff == 0) return STORE_OK;
+  enum store_rc rc = trees_of(s->trees, c->alone->parent, &of);
+  if (rc != STORE_OK) return rc;
+  trees_moved(s->trees, of, was, now, c->alone->gone);
+  const struct job_head *h = c->alone->gone && c->alone->job < 0 ? jobs_head(s->jobs, c->alone->job) : NULL;
+  if (!h || job_total(&h->row.j) > 0) return STORE_OK;
+  rc = trees_of(s->trees, -c->alone->job, &of);
+  if (rc == STORE_OK) trees_settle(s->trees, of);
+  return rc;
 }
 
 /* Of a job that is deleted without clean-ups: *pol (NULL: the one bound) as that of a type that has none. */
@@ -153,7 +174,7 @@ enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_e
   if (rc == STORE_OK) admit_ready(s, c, from);
   if (rc == STORE_OK && run_alone(c->run)) note_gone(s, c);
   if (rc == STORE_OK && of_job) note_job(s, c, ev, &was, *out);
-  return rc;
+  return rc == STORE_OK && of_job && c->alone->parent != 0 ? note_parent(s, c, &was) : rc;
 }
 
 enum store_rc step_slice(struct stepper *s, struct cached *c) {
@@ -172,8 +193,10 @@ enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, st
   if (rc != STORE_OK) return rc;
   const struct task_policy *now = c->run->bind[run_pattern(c->run, task)].pol;
   *out = NULL;
-  if (s->admission->pool[now->slot].free > 0 && !run_known(c->run, node)) rc = load_nodes(s->loader, c, &node, 1);
-  if (rc == STORE_OK) rc = pinned(s, c, task, own, out);
+  bool room = s->admission->pool[now->slot].free > 0 || (now->calls > 0 && s->admission->pool[SLOT_ANALYSIS].free > 0);
+  if (room && !run_known(c->run, node)) rc = load_nodes(s->loader, c, &node, 1);
+  if (rc == STORE_OK && c->run->task[task].t.phase == PHASE_ANALYSE) *out = &task_policy_analysis;
+  else if (rc == STORE_OK) rc = pinned(s, c, task, own, out);
   if (*out == NULL) *out = now;
   return rc;
 }

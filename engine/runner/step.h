@@ -6,6 +6,7 @@
 #define RUNNER_STEP_H
 #include "loader.h"
 #include "queues.h"
+#include "trees.h"
 
 struct stepper {
   struct env *env;
@@ -14,6 +15,7 @@ struct stepper {
   struct admission *admission;
   struct queues *queues;
   struct jobs *jobs;
+  struct trees *trees;              /* NULL: no task has added others */
   struct run_ctx ctx;
   struct effects effects;
 };

@@ -98,13 +98,18 @@ static struct task_start start_of(const struct req_task *t, int64_t now_us) {
   return (struct task_start){.at_us = s->delay_us ? now_us + s->delay_us : s->start_at_us, .hold = s->hold};
 }
 
-static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_def *def, int64_t job) {
+static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_def *def, const struct submit_below *below) {
   struct task_start start = start_of(t, r->env.wall_us);
   struct queue_view queue = queue_view(t->spec ? t->spec->queue : NULL, def->queue);
+  int64_t job = below->job;
+  if (below->parent != 0) queue.user = below->of.user, queue.group = below->of.group;
   struct alone *alone = alone_new(&queue, t->spec ? t->spec->key : NULL);
   enum run_rc out;
   alone->start_at_us = start.at_us;
   alone->job = job;
+  alone->parent = below->parent;
+  alone->root = below->root;
+  alone->depth = below->depth;
   alone->write = ALONE_INSERT;
   alone->made_by = t;
   alone->given = t->spec && t->spec->context;
@@ -134,22 +139,27 @@ static enum store_rc rerun_one(struct runner *r, const struct req_task *t) {
 
 /* A request is made whole, however much of the batch's budget is left: a task that was left for a slice would be acknowledged
  * without a row. */
-static enum store_rc make_whole(struct runner *r, struct req_task *t, struct task_def *def, int64_t job) {
+static enum store_rc make_whole(struct runner *r, struct req_task *t, struct task_def *def, const struct submit_below *below) {
   struct run_ctx *c = &r->step.ctx;
   int64_t had = c->budget;
   c->budget = ONE_TASK;
-  enum store_rc rc = make_one(r, t, def, job);
+  enum store_rc rc = make_one(r, t, def, below);
   c->budget = had - (ONE_TASK - c->budget);
   return rc;
+}
+
+enum store_rc submit_below(struct runner *r, struct req_task *t, struct task_def *def, const struct submit_below *b) {
+  return make_whole(r, t, def, b);
 }
 
 static enum store_rc make_all(struct submit *s) {
   struct runner *r = s->r;
   const struct req *q = s->e->q;
+  const struct submit_below none = {.job = q->job ? q->job->job_id : 0};
   enum store_rc rc = STORE_OK;
   for (uint32_t i = 0; rc == STORE_OK && i < q->n_task; i++) {
     struct req_task *t = &q->task[i];
-    if (!t->replayed) rc = make_whole(r, t, s->def[i], q->job ? q->job->job_id : 0);
+    if (!t->replayed) rc = make_whole(r, t, s->def[i], &none);
     else if (t->spec->if_exists == IF_EXISTS_RERUN && !own(q, t->ti)) rc = rerun_one(r, t);
   }
   return rc;

@@ -254,7 +254,7 @@ bool waiting_add(struct waiting *w, enum slot_class s, const struct waits *t) {
   if (w->by_ti.n > 0 && in_place(w, s, t)) return true;
   (void)waiting_drop(w, t->ti);
   struct place *p = queues_place(w->q, t->of.user, t->of.group);
-  bool first = p->n[SLOT_PROCESS] + p->n[SLOT_ASYNC] == 0;
+  bool first = p->n[SLOT_PROCESS] + p->n[SLOT_ASYNC] + p->n[SLOT_ANALYSIS] == 0;
   size_t anew = p->n[s] > 0 ? 0 : PLACE_BYTES + strlen(t->of.user) + strlen(t->of.group);
   bool alone = w->q->n[s] == 0; /* it is the only one: it always finds room, or nothing would ever ask for it again */
   if (!alone && !room_for(w, p, s, ENTRY_BYTES + sizeof(struct line) + sizeof(struct lane) + anew + told_bytes(w, t))) {
@@ -697,7 +697,7 @@ void waiting_done(struct waiting *w) {
 
 void waiting_check(const struct waiting *w) {
   const struct map64_slot *m;
-  wr_assert(w->by_ti.n == (size_t)w->q->n[SLOT_PROCESS] + w->q->n[SLOT_ASYNC]);
+  wr_assert(w->by_ti.n == (size_t)w->q->n[SLOT_PROCESS] + w->q->n[SLOT_ASYNC] + w->q->n[SLOT_ANALYSIS]);
   for (size_t i = 0; (m = map64_next(&w->by_ti, &i)) != NULL;) {
     const struct entry *e = &w->v[(uintptr_t)m->val - 1];
     wr_assert(e->ti == m->key && e->in->n > 0 && e->in->lane->head.of->n[e->in->lane->head.slot] > 0);

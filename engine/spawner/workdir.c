@@ -354,7 +354,7 @@ static int open_output(int dir, uint32_t uid, enum workdir_output *what) {
   *what = OUTPUT_ODD;
   if (fd < 0) return -1;
   if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == uid && st.st_nlink == 1)
-    *what = st.st_size > LIMIT_RESULT_BYTES ? OUTPUT_LARGE : OUTPUT_FILE;
+    *what = st.st_size > LIMIT_ANALYSIS_BYTES ? /* the worker knows which limit holds */ OUTPUT_LARGE : OUTPUT_FILE;
   if (*what == OUTPUT_FILE) return fd;
   close(fd);
   return -1;

@@ -36,10 +36,12 @@ static void candidate_of(const struct cell *c, struct candidate *k) {
     .key = cell_text(&c[8], NULL)};
 }
 
+_Static_assert(ALONE_DELETING == 1u << SHOWN_DELETING && ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED &&
+               ALONE_ANALYZING == 1u << SHOWN_ANALYZING && ALONE_WAITING == 1u << SHOWN_WAITING_CHILDREN, "shown_bit()");
 static uint32_t shown_bit(const struct candidate *k) {
-  if (k->phase && !task_final(k->state)) return ALONE_DELETING;
-  if (k->phase && k->state == TASK_FAILED) return ALONE_DELETE_FAILED;
-  return k->state < TASK__N ? ALONE_STATE(k->state) : 0;
+  const struct task t = {.state = k->state < TASK__N ? k->state : TASK_NONE, .phase = k->phase};
+  enum task_shown s = task_show(&t);
+  return s == SHOWN_NONE ? 0 : 1u << s;
 }
 
 static int status_of(uint8_t state) { return state < TASK_FINAL_MIN ? 1 : state == TASK_SUCCESS ? 2 : 3; }
@@ -125,6 +127,9 @@ static bool newer(const struct look *k, const struct noted *a, const struct note
   return a->ti > b->ti;
 }
 
+/* Of a job, or added by one task: there is a list of them. */
+static bool is_listed(const struct alone_filter *f) { return f->job || f->parent; }
+
 static enum wr_rc read_into(struct look *k, struct stream *s, enum query q, int64_t most, const char *a, const char *b,
                             struct wr_err *err) {
   struct cursor c;
@@ -132,7 +137,8 @@ static enum wr_rc read_into(struct look *k, struct stream *s, enum query q, int6
   size_t before = s->n;
   struct asking nodes = {0};
   const struct arg arg[] = {arg_us(no_later(s->last.create_us)), arg_i(s->last.ti), arg_i(most),
-                            k->f->job ? arg_i(k->f->job) : arg_text(a), arg_text(b)};
+                            is_listed(k->f) ? arg_i(k->f->parent ? k->f->parent : k->f->job) : arg_text(a),
+                            is_listed(k->f) ? arg_i(k->f->job) : arg_text(b)};
   arena_init(&nodes.text, 0);
   db_select(k->r->db, &c, q, arg, sizeof arg / sizeof *arg);
   while (cursor_next(&c)) {
@@ -308,11 +314,11 @@ static enum wr_rc look_open(struct look *k, struct wr_err *err) {
   const struct alone_filter *f = k->f;
   struct alone_pos from;
   bool named = f->user && (*f->user || (f->group && *f->group)), goes_on = f->pos && f->pos->ti, gathered = false;
-  k->q = f->job ? Q_LOOK_JOB : f->alone_only ? Q_LOOK_ALL : f->user || f->group || f->type ? Q_LOOK_NODES : Q_LOOK_INS;
-  k->in_time = f->alone_only && !f->job;
-  k->by_number = store_single(k->r->s) || !f->alone_only || f->job;
+  k->q = f->parent ? Q_LOOK_CHILDREN : f->job ? Q_LOOK_JOB : f->alone_only ? Q_LOOK_ALL : f->user || f->group || f->type ? Q_LOOK_NODES : Q_LOOK_INS;
+  k->in_time = f->alone_only && !is_listed(f);
+  k->by_number = store_single(k->r->s) || !f->alone_only || is_listed(f);
   enum wr_rc rc = begin_at(k, &from, err);
-  if (rc || !f->alone_only || f->job) return stream_add(k, NULL, from), rc;
+  if (rc || !f->alone_only || is_listed(f)) return stream_add(k, NULL, from), rc;
   if (f->key) rc = gather_keys(k, from, &gathered, err);
   else if (live_only(f) && k->by_number && !named) k->q = Q_LOOK_LIVE;
   else if (live_only(f) && !(named && goes_on)) /* few live, though many of a user are over: once, not for each page */

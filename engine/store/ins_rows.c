@@ -22,8 +22,13 @@ void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a) {
   *r = (struct async_row){
     .ti = I(0), .create_us = U(1), .name = T(2), .type = T(3), .user = T(4), .group = T(5), .priority = fit_i32(I(6)),
     .cpu = fit_i32(I(7)), .start_at_us = U(8), .run_no = fit_u32(I(9)), .run_epoch = fit_u32(I(10)), .context_len = (size_t)I(11),
-    .context_epoch = fit_u32(I(12)), .key = T(13), .config = T(15), .content = T(16), .job = I(17)};
+    .context_epoch = fit_u32(I(12)), .key = T(13), .config = T(15), .content = T(16), .job = I(17),
+    .parent = I(18), .root = I(19), .depth = fit_u32(I(20))};
   (void)ins_row_hash(&c[14], r->hash);
+}
+void ins_row_tree(const struct cell *c, struct tree_row *r) {
+  *r = (struct tree_row){.ti = I(0), .verdict = fit_u8(I(1)), .ignore = fit_u8(I(2)), .wish = fit_u8(I(3)), .pass = !cell_null(&c[4]),
+                         .pass_at = I(4), .total = I(5), .live = I(6), .failed = I(7), .known = I(8)};
 }
 void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a) {
   *r = (struct queue_row){.queue_id = I(0), .user = T(1), .group = T(2), .max_running = N(3), .weight = fit_i32(N(4)),

@@ -48,6 +48,7 @@ void ins_row_task(const struct cell *c, struct task_row *r, struct arena *a);
 void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a);   /* of ASYNC_COLS */
 void whose_of_cells(const struct cell *c, struct whose_row *out, struct arena *a);   /* of Q_WHOSE */
 void ins_row_job(const struct cell *c, struct job_row *r, struct arena *a);   /* of JOB_COLS; jobs.c */
+void ins_row_tree(const struct cell *c, struct tree_row *r);   /* of TREE_COLS */
 bool async_plain(const struct async_row *r);                    /* nothing beside a name and a type is to be inserted */
 void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a);   /* of QUEUE_COLS */
 void ins_row_running(const struct cell *c, struct running_row *r, struct arena *a);     /* of RUNNING_ALONE; a: not NULL */

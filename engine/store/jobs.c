@@ -28,6 +28,14 @@ enum wr_rc reader_job(struct reader *r, int64_t id, struct arena *a, struct job_
   return rc || found ? rc : no_such(err, "job", id);
 }
 
+enum wr_rc reader_tree(struct reader *r, int64_t ti, struct tree_row *out, bool *got, struct wr_err *err) {
+  struct cursor c;
+  db_select(r->db, &c, Q_TREE, ARGS(arg_i(ti)));
+  *got = cursor_next(&c);
+  if (*got) ins_row_tree(c.cell, out);
+  return cursor_end(&c, WR_OK, err);
+}
+
 enum wr_rc reader_list_jobs(struct reader *r, const struct page *p, struct arena *a, struct job_row *out, size_t *n_out,
                             int64_t *total, struct wr_err *err) {
   struct cursor c;

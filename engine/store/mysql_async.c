@@ -45,6 +45,9 @@ static void put_rest(struct my *s, const struct async_row *r) {
   sql_ch(q, ','), sql_blob(q, s->run.m, r->key ? r->hash : NULL, KEY_HASH_BYTES);
   sql_ch(q, ','), sql_i64_0(q, r->job);
   sql_ch(q, ','), sql_i64(q, r->scope);
+  sql_ch(q, ','), sql_i64_0(q, r->parent);
+  sql_ch(q, ','), sql_i64_0(q, r->root);
+  sql_ch(q, ','), sql_i64(q, r->depth);
 }
 
 /* What a row has beside the columns of SHAPE_PLAIN: the server reads text for a quarter of its time, so an insert names few. Each
@@ -55,7 +58,7 @@ enum shape { SHAPE_PLAIN, SHAPE_INLINE, SHAPE_QUEUE, SHAPE_ALL };
 static const char *const columns[] = {
   [SHAPE_PLAIN] = "", [SHAPE_INLINE] = INLINE_COLS, [SHAPE_QUEUE] = QUEUE_NAME_COLS,
   [SHAPE_ALL] = QUEUE_NAME_COLS ",priority,cpu_overhead,start_after,run_no,run_epoch,context,context_len,context_epoch,task_key,"
-                "key_hash,job_id,key_scope"};
+                "key_hash,job_id,key_scope,parent_ti,root_ti,depth"};
 
 static enum shape shape_of(const struct async_row *r) {
   struct async_row bare = *r;
@@ -129,7 +132,8 @@ enum store_rc write_async(struct my *s, struct batch *b) {
     if (b->async[i].op == ROW_INSERT) rc = insert_some(s, b, &i);
     else i++;
   }
-  return rc == STORE_OK ? write_job_tasks(s, b) : rc;
+  if (rc == STORE_OK) rc = write_job_tasks(s, b);
+  return rc == STORE_OK ? write_children(s, b) : rc;
 }
 
 /* Their logs are deleted after the commit, or by a later start. */
@@ -151,13 +155,18 @@ static enum store_rc leave_jobs(struct my *s, struct batch *b, size_t from, size
   sql_str(&s->sql, "DELETE j FROM task_async a JOIN job_task j ON j.job_id=a.job_id AND j.ti_id=a.ti_id WHERE a.ti_id IN(");
   sql_ids(&s->sql, b->gone + from, n);
   sql_ch(&s->sql, ')');
+  rc = run_statement(s, b, WANT_NOTHING, 0, n);
+  if (rc) return rc;
+  sql_str(&s->sql, "DELETE c FROM task_async a JOIN task_child c ON c.parent_ti=a.parent_ti AND c.ti_id=a.ti_id WHERE a.ti_id IN(");
+  sql_ids(&s->sql, b->gone + from, n);
+  sql_ch(&s->sql, ')');
   return STORE_OK;
 }
 
 /* The batch has updated the tasks before, so they are there. Other rows may be missing: a task may be final, or never have
  * run. */
 enum store_rc write_gone(struct my *s, struct batch *b) {
-  static const char *const table[] = {"task_context", "task_progress", "task_async", "task_alone", "task_attempt", "task_ins"};
+  static const char *const table[] = {"task_context", "task_progress", "task_tree", "task_async", "task_alone", "task_attempt", "task_ins"};
   const size_t last = sizeof table / sizeof *table - 1;
   enum store_rc rc = STORE_OK;
   for (size_t i = 0; i < b->n_gone && rc == STORE_OK; i += MY_IN_MAX) {

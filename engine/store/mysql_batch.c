@@ -415,6 +415,14 @@ static enum store_rc write_tasks(struct my *s, struct batch *b) {
   return rc == STORE_OK ? write_task_rows(s, b, expected == 1 ? one : SIZE_MAX) : rc;
 }
 
+static void put_new_result(struct my *s, const struct task_write *w) {
+  bool room = w->new_result_len <= MY_RESULT_ROOM;
+  buf_printf(&s->sql.b, ",result_len=%zu,result_room=", w->new_result_len);
+  sql_blob(&s->sql, s->run.m, room ? w->new_result : "", room ? w->new_result_len : 0);
+  sql_str(&s->sql, ",result_long=");
+  sql_blob(&s->sql, s->run.m, room ? NULL : w->new_result, w->new_result_len);
+}
+
 /* What few rows have gets a statement of its own, so that the rows of all others are shorter. A row may have such a value
  * from before only where it is overwritten: in PAUSING and PAUSED, and when a new run begins. */
 static enum store_rc write_rare(struct my *s, struct batch *b) {
@@ -423,11 +431,13 @@ static enum store_rc write_rare(struct my *s, struct batch *b) {
     const struct task_write *w = &b->task[i];
     const struct task *t = &w->row.t;
     bool clear = w->op == ROW_UPDATE && w->clear_result && !w->row.result;
-    bool rare = t->phase || t->resume || t->again || task_stops(t->state) || w->expect_state >= TASK_FINAL_MIN;
-    if (!rare && !clear) continue;
+    bool rare = t->phase || t->resume || t->again || task_stops(t->state) || w->expect_state >= TASK_FINAL_MIN || w->analysed;
+    if (!rare && !clear && !w->new_result) continue;
     rc = run_statement(s, b, WANT_ROWS, 0, 1);
-    buf_printf(&s->sql.b, "UPDATE task_ins SET phase=%u,resume=%u,again=%u%s WHERE ti_id=%lld", t->phase, t->resume, t->again,
-               clear ? ",result_len=-1,result_room='',result_long=NULL" : "", (long long)w->row.ti);
+    buf_printf(&s->sql.b, "UPDATE task_ins SET phase=%u,resume=%u,again=%u%s", t->phase, t->resume, t->again,
+               clear ? ",result_len=-1,result_room='',result_long=NULL" : "");
+    if (w->new_result) put_new_result(s, w);
+    buf_printf(&s->sql.b, " WHERE ti_id=%lld", (long long)w->row.ti);
   }
   return rc;
 }
@@ -515,6 +525,7 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   if (rc == STORE_OK) rc = write_attempts(s, b);
   if (rc == STORE_OK) rc = write_gone(s, b);
   if (rc == STORE_OK) rc = write_async(s, b);
+  if (rc == STORE_OK) rc = write_trees(s, b);
   if (rc == STORE_OK) rc = write_whose(s, b);
   if (rc == STORE_OK) rc = write_rates(s, b);
   if (rc == STORE_OK) rc = write_notes(s, b);

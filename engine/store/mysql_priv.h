@@ -21,8 +21,8 @@
 #define MY_TABLES "('schema_version','id_block','definitions','task','task_history','task_flow','task_flow_history'," \
   "'task_node','task_node_edge','task_use','installation','task_flow_ins','task_node_ins','task_ins','task_alone'," \
   "'task_attempt','engine_node','task_log','idempotency','task_async','task_context','task_progress','task_type'," \
-  "'task_gone','flow_queue','task_queue','task_counted','task_executor','job','job_task')"
-#define MY_N_TABLES 30
+  "'task_gone','flow_queue','task_queue','task_counted','task_executor','job','job_task','task_child','task_tree','analyzer')"
+#define MY_N_TABLES 33
 #define MY_LOCK_NAME(what) "CONCAT('weir." what ".', IF(CHAR_LENGTH(DATABASE())<=48, DATABASE(), MD5(DATABASE())))"
 #define MY_IN_MAX 500   /* ids in one IN list: MariaDB turns lists of 1,000 into a join, which may scan */
 
@@ -120,6 +120,7 @@ STORE_OP(async) my_async; STORE_OP(async_keys) my_async_keys; STORE_OP(whose) my
 /* mysql_jobs.c; live_jobs: mysql_node.c */
 STORE_OP(job_lock) my_job_lock; STORE_OP(job_find) my_job_find; STORE_OP(job_tasks) my_job_tasks;
 STORE_OP(live_jobs) my_live_jobs;
+STORE_OP(tree) my_tree; STORE_OP(children) my_children;   /* mysql_trees.c */
 /* mysql_queue.c */
 STORE_OP(queues) my_queues; STORE_OP(queue_lock) my_queue_lock; STORE_OP(running) my_running; STORE_OP(counted) my_counted;
 #endif

@@ -52,6 +52,8 @@ enum store_rc write_async(struct my *s, struct batch *b) WR_MUST;
 /* mysql_jobs.c: behind the keys; behind the async rows. */
 enum store_rc write_jobs(struct my *s, struct batch *b) WR_MUST;
 enum store_rc write_job_tasks(struct my *s, struct batch *b) WR_MUST;
+enum store_rc write_trees(struct my *s, struct batch *b) WR_MUST;
+enum store_rc write_children(struct my *s, struct batch *b) WR_MUST;
 
 /* mysql_queue.c: behind the tasks. */
 enum store_rc write_rates(struct my *s, struct batch *b) WR_MUST;

@@ -67,8 +67,8 @@
 /* Of task_async a, but for the context; _SHOWN: without config and content. */
 #define ASYNC_SHORT "a.ti_id, a.create_time, a.task_name, a.task_type, a.user_name, a.group_name, a.priority, a.cpu_overhead, " \
   "a.start_after, a.run_no, a.run_epoch, a.context_len, a.context_epoch, a.task_key, a.key_hash"
-#define ASYNC_COLS ASYNC_SHORT ", a.task_config, a.task_content, a.job_id"
-#define ASYNC_SHOWN ASYNC_SHORT ", NULL, NULL, a.job_id"
+#define ASYNC_COLS ASYNC_SHORT ", a.task_config, a.task_content, a.job_id, a.parent_ti, a.root_ti, a.depth"
+#define ASYNC_SHOWN ASYNC_SHORT ", NULL, NULL, a.job_id, a.parent_ti, a.root_ti, a.depth"
 /* As TASK_COLS, with the length of the result in place of it. */
 #define SQ_RESULT_LEN "IFNULL(LENGTH(result), -1)"
 #define MY_RESULT_LEN "result_len"
@@ -82,6 +82,9 @@
 #define JOB_COLS "job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, retrying, running, " \
   "analyzing, waiting, success, failed, canceled, executions, timeouts, losses, create_time, end_time, update_time, " \
   "key_hash, job_key, job_name, removed_tasks, removed_attempts"
+
+/* Of task_tree, in the order of ins_row_tree(). */
+#define TREE_COLS "ti_id, verdict, child_failure, wish, pass_at, n_total, n_live, n_failed, n_known"
 
 /* What nobody need wait for any longer is CANCELED here: job_stuck(). */
 #define JOB_STUCK_STATE "CASE WHEN state=4 AND not_started+retrying+running+analyzing+waiting=0 " \
@@ -167,9 +170,10 @@
   X(Q_MEMBERS, "SELECT " MEMBER_COLS " FROM engine_node WHERE end_time IS NULL OR end_time>=?1 ORDER BY incarnation DESC " \
     "LIMIT ?2") \
   X(Q_RESULT_LOG, "SELECT " D(RESULT) " FROM task_ins WHERE ti_id=?1 AND log=?2 AND epoch=?3") \
+  X(Q_TREE, "SELECT " TREE_COLS " FROM task_tree WHERE ti_id=?1") \
   X(Q_JOB, "SELECT " JOB_COLS " FROM job WHERE job_id=?1") \
-  X(Q_JOBS, "SELECT " JOB_COLS " FROM job" D(PRIMARY) " ORDER BY job_id DESC LIMIT ?1 OFFSET ?2") \
-  X(Q_JOBS_N, "SELECT COUNT(*) FROM job") \
+  X(Q_JOBS, "SELECT " JOB_COLS " FROM job" D(PRIMARY) " WHERE job_id>0 ORDER BY job_id DESC LIMIT ?1 OFFSET ?2") \
+  X(Q_JOBS_N, "SELECT COUNT(*) FROM job WHERE job_id>0") \
   X(Q_JOB_LEFT, "SELECT COALESCE(a.task_type, d.task_type), CASE WHEN i.state IN (4,6,8) THEN 1 WHEN i.state=3 THEN 2 ELSE 0 END, " \
     "COUNT(*), SUM(i.epoch) FROM job_task j CROSS JOIN task_ins i ON i.ti_id=j.ti_id LEFT JOIN task_async a ON a.ti_id=j.ti_id " \
     "LEFT JOIN task d ON d.task_id=i.task_id WHERE j.job_id=?1 GROUP BY 1, 2") \

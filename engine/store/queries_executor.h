@@ -1,11 +1,12 @@
-/* The part of queries.h about executors that were registered at run time, which alone includes it. Private to engine/store.
+/* The part of queries.h about executors and analyzers that were registered, which alone includes it. Private to engine/store.
  *
  * A delete of an executor looks for a user of it in all definitions: that scans, and it is no accident. ?1: the type; ?2: how the
- * type stands in the inline tasks of a node. */
+ * type stands in the inline tasks of a node. Of an analyzer ?2 is how its name stands in a taskConfig; ?1 is not looked at. */
 #ifndef STORE_QUERIES_EXECUTOR_H
 #define STORE_QUERIES_EXECUTOR_H
 
 #define EXECUTOR_COLS "executor_type, executor_version, executor_id, create_time, update_time, body, current"
+#define ANALYZER_COLS "analyzer_type, analyzer_version, NULL, create_time, update_time, body, current"
 #define NODES_OF_H "JOIN task_node n ON n.node_id BETWEEN h.node_base AND h.node_base+h.n_node-1 "
 #define QUERIES_EXECUTOR(X, D) \
   X(Q_EXECUTORS_VERSION, "SELECT executors_version FROM definitions") \
@@ -28,5 +29,24 @@
   X(Q_EXECUTOR_FLOW_INS, "SELECT i.fi_id FROM task_flow_ins i" D(LIVE_FLOWS) " JOIN task_flow_history h ON " \
     "h.flow_id=i.flow_id AND h.flow_version=i.flow_version " NODES_OF_H "WHERE " D(IS_LIVE) " AND (INSTR(n.tasks, ?2)>0 OR " \
     "EXISTS (SELECT 1 FROM task_use u JOIN task t ON t.task_id=u.task_id WHERE u.flow_id=i.flow_id AND " \
-    "u.node_base=h.node_base AND t.task_type=?1)) LIMIT 1")
+    "u.node_base=h.node_base AND t.task_type=?1)) LIMIT 1") \
+  X(Q_ANALYZERS_VERSION, "SELECT analyzers_version FROM definitions") \
+  X(Q_ANALYZERS, "SELECT " ANALYZER_COLS " FROM analyzer WHERE current=1 ORDER BY analyzer_type") \
+  X(Q_ANALYZER, "SELECT " ANALYZER_COLS " FROM analyzer WHERE analyzer_type=?1 AND analyzer_version=?2") \
+  X(Q_ANALYZER_NOW, "SELECT " ANALYZER_COLS " FROM analyzer WHERE analyzer_type=?1 AND current=1") \
+  X(Q_ANALYZER_LAST, "SELECT MAX(analyzer_version), MIN(create_time) FROM analyzer WHERE analyzer_type=?1") \
+  X(Q_ANALYZERS_N, "SELECT SUM(current), COUNT(*) FROM analyzer") \
+  X(Q_ANALYZER_FORMER, "UPDATE analyzer SET current=0 WHERE analyzer_type=?1 AND current=1") \
+  X(Q_ANALYZER_INSERT, "INSERT INTO analyzer (analyzer_type, analyzer_version, create_time, update_time, body, current) " \
+    "VALUES (?1,?2,?4,?5,?6,1)") \
+  X(Q_ANALYZERS_RAISE, "UPDATE definitions SET analyzers_version=analyzers_version+1") \
+  X(Q_ANALYZER_EXECUTOR, "SELECT executor_type FROM task_executor WHERE current=1 AND INSTR(body, ?2)>0 LIMIT 1") \
+  X(Q_ANALYZER_TASK, "SELECT task_id FROM task WHERE deleted=0 AND INSTR(task_config, ?2)>0 LIMIT 1") \
+  X(Q_ANALYZER_ALONE, "SELECT l.ti_id FROM task_alone l CROSS JOIN task_async a ON a.ti_id=l.ti_id JOIN task_ins i " \
+    "ON i.ti_id=l.ti_id LEFT JOIN task_history h ON h.task_id=i.task_id AND h.task_version=i.task_version " \
+    "WHERE INSTR(a.task_config, ?2)>0 OR INSTR(h.task_config, ?2)>0 LIMIT 1") \
+  X(Q_ANALYZER_FLOW_INS, "SELECT i.fi_id FROM task_flow_ins i" D(LIVE_FLOWS) " JOIN task_flow_history h ON " \
+    "h.flow_id=i.flow_id AND h.flow_version=i.flow_version " NODES_OF_H "WHERE " D(IS_LIVE) " AND (INSTR(n.tasks, ?2)>0 OR " \
+    "EXISTS (SELECT 1 FROM task_use u JOIN task_history t ON t.task_id=u.task_id WHERE u.flow_id=i.flow_id AND " \
+    "u.node_base=h.node_base AND INSTR(t.task_config, ?2)>0)) LIMIT 1")
 #endif

@@ -5,7 +5,7 @@
 
 #define QUEUE_COLS "queue_id, user_name, group_name, max_running, weight, rate_count, rate_per, task_order, paused, rate_at"
 /* task_counts() in SQL, of columns with prefix p (ins_rows.h asserts the numbers). */
-#define QUEUE_COUNTS(p) p "state IN (4,6,8) AND (" p "phase=0 OR " p "end_as IN (3,10))"
+#define QUEUE_COUNTS(p) p "state IN (4,6,8) AND (" p "phase=0 OR (" p "phase=1 AND " p "end_as IN (3,10)))"
 /* Stand-alone tasks that count in queues. Those of flows stand in the id ranges of live flows. */
 #define SQ_IS_NOTED "NULL"
 #define SQ_NOTED_TYPE "NULL"

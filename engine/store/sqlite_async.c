@@ -43,6 +43,9 @@ static int async_insert(struct sq *s, const struct async_row *r) {
   sq_text(w, 18, r->content);
   sq_int0(w, 19, r->job);
   sq_int(w, 20, r->scope);
+  sq_int0(w, 21, r->parent);
+  sq_int0(w, 22, r->root);
+  sq_int(w, 23, r->depth);
   return sq_run(w);
 }
 
@@ -51,6 +54,14 @@ static int job_insert(struct sq *s, const struct async_row *r) {
   sqlite3_stmt *w = sq_stmt(&s->run, RUN_JOB_TASK);
   if (!w) return SQLITE_ERROR;
   sq_int(w, 1, r->job);
+  sq_int(w, 2, r->ti);
+  return sq_run(w);
+}
+
+static int child_insert(struct sq *s, const struct async_row *r) {
+  sqlite3_stmt *w = sq_stmt(&s->run, RUN_CHILD);
+  if (!w) return SQLITE_ERROR;
+  sq_int(w, 1, r->parent);
   sq_int(w, 2, r->ti);
   return sq_run(w);
 }
@@ -72,6 +83,7 @@ enum store_rc sq_put_async(struct sq *s, const struct batch *b) {
     if (rc != SQLITE_OK) return sq_rc(&s->run, rc);
     if (sqlite3_changes(s->run.db) != 1) return sq_missing("task_async", a->row.ti);
     if (a->op == ROW_INSERT && a->row.job) rc = job_insert(s, &a->row);
+    if (rc == SQLITE_OK && a->op == ROW_INSERT && a->row.parent) rc = child_insert(s, &a->row);
     if (rc != SQLITE_OK) return sq_rc(&s->run, rc);
   }
   return STORE_OK;
@@ -94,8 +106,8 @@ static int gone_over(struct sq *s) {
 /* The batch has updated the task before, so it is there. Rows of task_async and task_alone may be missing: the task may be
  * final. */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b) {
-  static const enum run_stmt part[] = {RUN_GONE_LEFT, RUN_GONE_OF_JOB, RUN_GONE_ASYNC, RUN_ALONE_DELETE, RUN_GONE_ATTEMPT,
-                                       RUN_GONE_TASK};
+  static const enum run_stmt part[] = {RUN_GONE_LEFT, RUN_GONE_OF_JOB, RUN_GONE_CHILD, RUN_GONE_TREE, RUN_GONE_ASYNC,
+                                       RUN_ALONE_DELETE, RUN_GONE_ATTEMPT, RUN_GONE_TASK};
   int over = b->n_gone > 0 ? gone_over(s) : SQLITE_OK;
   if (over != SQLITE_OK) return sq_rc(&s->run, over);
   for (size_t i = 0; i < b->n_gone; i++) {

@@ -170,6 +170,7 @@ static enum store_rc put_batch(struct sq *s, struct batch *b) {
   for (size_t i = 0; i < b->n_attempt && rc == STORE_OK; i++) rc = sq_put_attempt(s, &b->attempt[i]);
   if (rc == STORE_OK) rc = sq_put_gone(s, b);
   if (rc == STORE_OK) rc = sq_put_async(s, b);
+  if (rc == STORE_OK) rc = sq_put_trees(s, b);
   if (rc == STORE_OK) rc = sq_put_whose(s, b);
   if (rc == STORE_OK) rc = sq_put_rates(s, b);
   if (rc != STORE_OK) return rc;

@@ -170,6 +170,8 @@ enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
 /* sqlite_jobs.c */
 STORE_OP(job_lock) sq_job_lock; STORE_OP(job_find) sq_job_find; STORE_OP(job_tasks) sq_job_tasks;
 STORE_OP(live_jobs) sq_live_jobs;
+STORE_OP(tree) sq_tree; STORE_OP(children) sq_children;   /* sqlite_trees.c */
+enum store_rc sq_put_trees(struct sq *s, const struct batch *b);
 enum store_rc sq_put_jobs(struct sq *s, const struct batch *b);   /* inside the transaction */
 /* sqlite_queue.c */
 STORE_OP(queues) sq_queues; STORE_OP(queue_lock) sq_queue_lock; STORE_OP(running) sq_running;

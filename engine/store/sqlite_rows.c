@@ -279,6 +279,14 @@ static int alone(struct sq *s, const struct task_write *t) {
   return sq_run(w->st);
 }
 
+static int new_result(struct sq *s, const struct task_write *t) {
+  struct sq_bound *w = sq_bound(&s->run, RUN_TASK_RESULT);
+  if (!w) return SQLITE_ERROR;
+  bound_int(w, 1, t->row.ti);
+  bound_blob(w, 2, t->new_result, t->new_result_len);
+  return sq_run(w->st);
+}
+
 enum store_rc sq_put_task(struct sq *s, struct task_write *t) {
   t->stale = false;
   int rc = t->op == ROW_INSERT ? task_insert(s, &t->row) : task_update(s, t);
@@ -289,6 +297,7 @@ enum store_rc sq_put_task(struct sq *s, struct task_write *t) {
   }
   if (rc == SQLITE_OK) rc = alone(s, t);
   if (rc == SQLITE_OK && t->clear_result && !t->row.result) rc = sq_run_id(s, RUN_TASK_CLEAR, t->row.ti);
+  if (rc == SQLITE_OK && t->new_result) rc = new_result(s, t);
   return rc == SQLITE_OK ? STORE_OK : sq_fail(s, rc);
 }
 

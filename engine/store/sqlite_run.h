@@ -77,6 +77,7 @@
     "exit_code=?18, signal=?19, utime_us=?20, stime_us=?21, maxrss_kib=?22, log_bytes=?23, log_lost=?24, log_lost_why=?25 " \
     RUN_TASK_WHERE) \
   X(RUN_TASK_CLEAR, "UPDATE task_ins SET result=NULL WHERE ti_id=?1") \
+  X(RUN_TASK_RESULT, "UPDATE task_ins SET result=?2 WHERE ti_id=?1") \
   X(RUN_ALONE_INSERT, "INSERT INTO task_alone (ti_id, task_id) VALUES (?1,?2)") \
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
   X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal, " \
@@ -84,7 +85,8 @@
   X(RUN_ASYNC_PLAIN, "INSERT INTO task_async (ti_id, create_time, task_name, task_type) VALUES (?1,?2,?3,?4)") \
   X(RUN_ASYNC_INSERT, "INSERT INTO task_async (ti_id, create_time, task_name, task_type, user_name, group_name, priority, " \
     "cpu_overhead, start_after, run_no, run_epoch, context, context_len, context_epoch, task_key, key_hash, task_config, " \
-    "task_content, job_id, key_scope) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)") \
+    "task_content, job_id, key_scope, parent_ti, root_ti, depth) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15," \
+    "?16,?17,?18,?19,?20,?21,?22,?23)") \
   X(RUN_ASYNC_UPDATE, "UPDATE task_async SET user_name=?5, group_name=?6, priority=?7, cpu_overhead=?8, start_after=?9, " \
     "run_no=?10, run_epoch=?11 WHERE ti_id=?1") \
   X(RUN_ASYNC_CONTEXT, "UPDATE task_async SET user_name=?5, group_name=?6, priority=?7, cpu_overhead=?8, start_after=?9, " \
@@ -106,6 +108,12 @@
   X(RUN_JOB_DELETE, "DELETE FROM job WHERE job_id=?1") \
   X(RUN_JOB_TASK, "INSERT INTO job_task (job_id, ti_id) VALUES (?1,?2)") \
   X(RUN_GONE_OF_JOB, "DELETE FROM job_task WHERE ti_id=?1 AND job_id=(SELECT job_id FROM task_async WHERE ti_id=?1)") \
+  X(RUN_TREE, "SELECT " TREE_COLS " FROM task_tree WHERE ti_id=?1") \
+  X(RUN_TREE_PUT, "INSERT OR REPLACE INTO task_tree (" TREE_COLS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)") \
+  X(RUN_CHILDREN, "SELECT ti_id FROM task_child WHERE parent_ti=?1 AND ti_id>?2 ORDER BY ti_id LIMIT ?3") \
+  X(RUN_CHILD, "INSERT INTO task_child (parent_ti, ti_id) VALUES (?1,?2)") \
+  X(RUN_GONE_TREE, "DELETE FROM task_tree WHERE ti_id=?1") \
+  X(RUN_GONE_CHILD, "DELETE FROM task_child WHERE ti_id=?1 AND parent_ti=(SELECT parent_ti FROM task_async WHERE ti_id=?1)") \
   X(RUN_GONE_TASK, "DELETE FROM task_ins WHERE ti_id=?1") \
   X(RUN_WHOSE, WHOSE " ORDER BY ti_id") \
   X(RUN_WHOSE_PUT, "INSERT OR REPLACE INTO flow_queue (fi_id, ti_id, user_name, group_name, priority) VALUES (?1,?2,?3,?4,?5)") \

@@ -126,6 +126,14 @@ enum store_rc store_job_tasks(struct store *s, int64_t id, int64_t after_ti, int
   *n_out = 0;
   return s->ops->job_tasks ? s->ops->job_tasks(s, id, after_ti, ti, n, n_out) : STORE_OK;
 }
+enum store_rc store_tree(struct store *s, int64_t ti, struct tree_row *out, bool *got) {
+  *got = false;
+  return s->ops->tree ? s->ops->tree(s, ti, out, got) : STORE_OK;
+}
+enum store_rc store_children(struct store *s, int64_t parent, int64_t after_ti, int64_t *ti, size_t n, size_t *n_out) {
+  *n_out = 0;
+  return s->ops->children ? s->ops->children(s, parent, after_ti, ti, n, n_out) : STORE_OK;
+}
 enum store_rc store_live_jobs(struct store *s, int64_t after_id, int64_t *id, size_t n, size_t *n_out) {
   *n_out = 0;
   return s->ops->live_jobs ? s->ops->live_jobs(s, after_id, id, n, n_out) : STORE_OK;

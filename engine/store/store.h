@@ -92,7 +92,9 @@ struct task_write {
   int64_t expect_epoch;           /* stand-alone UPDATE: epoch and state must be as read, else STALE (its row is its own lock) */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
   struct task_wished expect_wished;   /* the same of a task that stops: another node may have taken a wish since the read */
-  bool clear_result;              /* UPDATE: a new run begins, so a result of NULL clears what is there */
+  bool clear_result;              /* UPDATE: a new try begins, so a result of NULL clears what is there */
+  bool analysed;                  /* UPDATE: its phase may have been ANALYSE: phase and again are written also where they are 0 */
+  const char *new_result; size_t new_result_len;   /* UPDATE without `finish`: takes the place of the result; NULL = keep */
   bool stale;                     /* out */
   bool held;                      /* out, of a stand-alone task: somebody else has locked its row */
   struct task_row row;
@@ -108,13 +110,14 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. It never changes, and is deleted when it
  * is older than LIMIT_KEY_AGE_US. */
 #define KEY_HASH_BYTES 32
-enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR, KEY_JOB };  /* fi; ti; the id, n = version */
+enum key_kind { KEY_STARTS = 1, KEY_TASK_INS, KEY_TASK, KEY_FLOW, KEY_EXECUTOR, KEY_JOB, KEY_ANALYZER }; /* id; n = version */
 struct key_row { uint8_t hash[KEY_HASH_BYTES]; uint8_t kind; int64_t first_id; uint32_t n; int64_t create_us; };
 struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CHARS visible ASCII characters */
 #include "store_whose.h"
 #include "store_async.h" /* what only a stand-alone task has */
 #include "store_queues.h" /* queues, and what counts in them */
 #include "store_jobs.h"
+#include "store_trees.h"
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
@@ -126,6 +129,7 @@ struct batch {
   const struct whose_row *whose; size_t n_whose;  /* each replaces the one of its (fi, ti), if there is one */
   const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
   struct job_write *job; size_t n_job;            /* ascending job_id, each once; locked by store_job_lock(), or new */
+  const struct tree_row *tree; size_t n_tree;     /* each replaces the one of its task */
   const struct queue_rate *rate; size_t n_rate;   /* ascending queue_id, each once; see store_queues.h */
   const struct count_note *note; size_t n_note;   /* ascending ti, each once; tasks that count. Not for a store of one process */
   const int64_t *unnote; size_t n_unnote;         /* ascending ti: tasks that do not count, noted or not */

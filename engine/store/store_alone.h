@@ -9,8 +9,10 @@ struct alone_pos { int64_t create_us, ti; };
 /* States that are shown but are no numbers of enum task_state (struct task, phase), as bits behind those of the numbers. */
 #define ALONE_DELETING (1u << TASK__N)            /* phase DELETE, not final */
 #define ALONE_DELETE_FAILED (1u << (TASK__N + 1)) /* phase DELETE, FAILED */
-#define ALONE_STATE(s) (1u << (s))                /* of enum task_state; a task in phase DELETE is in none of these */
-#define ALONE_LIVE ((ALONE_STATE(TASK_FINAL_MIN) - 1) | ALONE_DELETING)
+#define ALONE_ANALYZING (1u << (TASK__N + 2))     /* phase ANALYSE, not PAUSED */
+#define ALONE_WAITING (1u << (TASK__N + 3))       /* phase CHILDREN, not canceled */
+#define ALONE_STATE(s) (1u << (s))                /* of enum task_state; a task in another phase than RUN is in none of these */
+#define ALONE_LIVE ((ALONE_STATE(TASK_FINAL_MIN) - 1) | ALONE_DELETING | ALONE_ANALYZING | ALONE_WAITING)
 
 /* The task of a node, for whoever knows definitions: its saved one, or its place in that of its flow. */
 struct node_task {
@@ -31,6 +33,7 @@ struct alone_filter {
   bool key_prefix;                /* key is the beginning of taskKeys; none of its characters means another one */
   int64_t task_id;                /* 0 = any */
   int64_t job;                    /* of this job only; 0 = any. Then alone_only holds, and the order is that of ti */
+  int64_t parent;                 /* added by the verdict about this task only; 0 = any. The same holds */
   uint32_t states;                /* set of ALONE_..; 0 = any */
   int status;                     /* 0 any, 1 RUNNING, 2 SUCCESS, 3 FAILED: S2's words */
   int64_t from_us, to_us;         /* on create_time, inclusive; 0 = open */

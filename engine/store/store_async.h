@@ -26,13 +26,14 @@ struct async_row {
   const char *context; size_t context_len;
   uint32_t context_epoch;
   int64_t job;                    /* 0 = none; insert and read only */
-  int64_t scope;                  /* in which the key is unique: 0, or its job; insert only */
+  int64_t scope;                  /* in which the key is unique: 0, its job, or minus the first task of its tree; insert only */
+  int64_t parent, root; uint32_t depth;   /* of a task that a verdict added, else 0; insert and read only */
 };
 /* UPDATE writes user group priority cpu start_at run_no run_epoch, and context with its epoch when not NULL. The row must be
  * there. INSERT: a key that another row has (of a task that is not deleted, or of this batch): STORE_RETRY, as with
  * idempotency keys.
  *
- * gone: the rows of these tasks in task_ins, task_alone, task_async and task_attempt are deleted. So the batch must also
+ * gone: the rows of these tasks in task_ins, task_alone, task_async and task_attempt are deleted, and those of task_tree and task_child. So the batch must also
  * UPDATE the task with the state and epoch that it must have (task_write.expect_state): the delete comes after that check, in
  * the same commit, and before the inserts of async rows, so the batch may give the key of such a task to another one. No
  * async row of it, and no task that the same batch inserts. What the task's attempts reported and logged is not touched here:

@@ -148,26 +148,48 @@ static int start_spawn(wx_exec *x, const wx_spawn *shell, char *err, size_t err_
   return rc;
 }
 
-/* argv: the texts of location; the program is named by its whole path where that is known. */
-static int run(const wx_host *h, wx_exec *x, int fd, json_t *location, char *err, size_t err_n) {
-  const struct added *a = h->user(x);
-  char *config = config_over(x->task.config, a->config), *for_shell = shell_config(config, location);
-  struct start s = {.h = h, .fd = fd, .task = x->task};
-  wx_host wrapped = *h;
-  s.task.content = NULL;
-  s.task.config = for_shell;
-  added_request(&s.request, x, config);
-  task_env(&s, x, config);
+/* argv: the texts of location; the program is named by its whole path where that is known. config: how it is run. */
+static int run(struct start *s, wx_exec *x, json_t *location, const char *config, char *err, size_t err_n) {
+  char *for_shell = shell_config(config, location);
+  wx_host wrapped = *s->h;
+  void *was = x->data;
+  s->task = x->task;
+  s->task.content = NULL;
+  s->task.config = for_shell;
   wrapped.task = start_task;
   wrapped.spawn = start_spawn;
-  x->data = &s;
+  x->data = s;
   int rc = registry_shell()->start(&wrapped, x, err, err_n);
-  x->data = NULL;
-  if (s.fd >= 0) close(s.fd);
-  for (size_t i = 0; i < s.n_env; i++) free(s.env[i]);
-  buf_done(&s.request);
+  x->data = was;
+  if (s->fd >= 0) close(s->fd);
+  for (size_t i = 0; i < s->n_env; i++) free(s->env[i]);
   free(for_shell);
+  return rc;
+}
+
+static int run_task(const wx_host *h, wx_exec *x, int fd, json_t *location, char *err, size_t err_n) {
+  const struct added *a = h->user(x);
+  char *config = config_over(x->task.config, a->config);
+  struct start s = {.h = h, .fd = fd};
+  added_request(&s.request, x, config);
+  task_env(&s, x, config);
+  int rc = run(&s, x, location, config, err, err_n);
+  buf_done(&s.request);
   free(config);
+  return rc;
+}
+
+int program_analyze(const wx_host *h, wx_exec *x, const struct added *a, const struct buf *request, char *err, size_t err_n) {
+  struct file_mark mark;
+  json_t *location = a->location ? json_loads(a->location, 0, NULL) : NULL;
+  const char *path = json_string_value(json_array_get(location, 0));
+  struct start s = {.h = h, .request = *request, .fd = program_open(a->dirs, path ? path : "", &mark, err, err_n)};
+  int rc = -1;
+  if (s.fd >= 0) {
+    task_env(&s, x, NULL);
+    rc = run(&s, x, location, a->config, err, err_n);
+  }
+  json_decref(location);
   return rc;
 }
 
@@ -207,7 +229,7 @@ static int program_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) 
   if (fd >= 0 && !known && is_former(x)) known = program_is(fd, a->sha256, HASH_START_MAX, why, sizeof why);
   else if (fd >= 0 && !known) snprintf(why, sizeof why, "The program is not the one whose sha256 was checked.");
   int rc = 0;
-  if (known) rc = run(h, x, fd, location, err, err_n);
+  if (known) rc = run_task(h, x, fd, location, err, err_n);
   else rc = not_now(h, x, a, why);
   if (!known && fd >= 0) close(fd);
   json_decref(location);

@@ -36,8 +36,7 @@ static int url_check(const wx_lib *lib, void *user, const char *content, const c
   return rc;
 }
 
-/* malloc'ed; NULL: it has none, which POST /executor does not let through. */
-static char *url_of(const struct added *a) {
+char *url_of(const struct added *a) {
   json_t *location = a->location ? json_loads(a->location, 0, NULL) : NULL;
   char *url = wr_strdup(json_string_value(json_array_get(location, 0)));
   json_decref(location);

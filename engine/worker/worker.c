@@ -18,6 +18,7 @@
 #include "log_place.h"
 #include "prompt.h"
 #include "spawner_link.h"
+#include "analyst.h"
 #include "worker_int.h"
 
 enum { EVENTS = 64 };
@@ -228,6 +229,7 @@ static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
   sigdelset(&all, SIGBUS); /* the thread that causes it must not block it: otherwise its handler would not run */
   pthread_sigmask(SIG_SETMASK, &all, &was);
   if (w->o.keeps) w->keeper = keeper_new(w); /* before the thread that looks at it */
+  if (w->o.analysis) w->analyst = analyst_new(w);
   w->logger = logger_new(w);
   errno = w->logger ? log_thread(&w->thread, NULL, run_loop, w) : EAGAIN;
   bool ok = errno == 0;
@@ -240,6 +242,7 @@ static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
 static void worker_free(struct worker *w) {
   logger_free(w->logger);
   keeper_free(w->keeper);
+  analyst_free(w->analyst);
   child_cleanup(w);
   const int fd[] = {w->mail.fd, w->clock.fd, w->boot.fd, w->epoll};
   for (size_t i = 0; i < sizeof fd / sizeof *fd; i++)

@@ -64,6 +64,16 @@ struct worker_keeps {
   /* Deletes the log, the context and the progress of a task that is deleted, a part at a time. *more: call again. */
   enum log_rc (*forget)(void *ctx, int64_t ti, bool *more);
 };
+/* What analyses ask of the node. All are called by the analyst's thread; blocking. */
+struct evidence;
+struct executor;
+struct worker_analysis {
+  /* What was stored of that attempt; STORED: *out owns memory. `failed` is not looked at. AGAIN: not now. */
+  enum log_rc (*evidence)(void *ctx, int64_t ti, uint32_t epoch, struct evidence *out);
+  /* The current version of a registered analyzer; *out NULL: there is none. */
+  enum wr_rc (*find)(void *ctx, const char *name, const struct executor **out, struct wr_err *err);
+  struct def_env (*env)(void *ctx);   /* for the tasks that an answer adds */
+};
 struct worker_opts {
   struct spawner *spawner;          /* taken; NULL = no SHELL (attempts that spawn end FATAL) */
   const struct registry *executors; /* for an attempt whose definition does not name its executor; borrowed */
@@ -92,6 +102,7 @@ struct worker_opts {
   bool logs_apart;                  /* rows may be stored while logs are not: an ended task waits less for its log */
   const char *(*log_why)(void *ctx);   /* the cause of the last AGAIN. Log thread; NULL = not known */
   const struct worker_keeps *keeps; /* NULL: what attempts report is checked and dropped, and nothing is left for the next one */
+  const struct worker_analysis *analysis;   /* NULL: it calls no analyzers, and hands such attempts back */
   const char *tools;                /* the folder of `weir`, with which the PATH of SHELL tasks ends; NULL = not known */
 };
 enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct wr_err *err) WR_MUST;

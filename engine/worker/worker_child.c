@@ -441,9 +441,9 @@ int child_spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n) 
 /* ---- the result ---- */
 
 /* A plain file of the attempt, whose writers are all dead. */
-static char *read_output(int fd, wx_exit *e) {
+static char *read_output(int fd, size_t most, wx_exit *e) {
   struct stat st;
-  if (fstat(fd, &st) || st.st_size > LIMIT_RESULT_BYTES) {
+  if (fstat(fd, &st) || st.st_size < 0 || (size_t)st.st_size > most) {
     e->output_error = 1;
     return NULL;
   }
@@ -456,11 +456,11 @@ static char *read_output(int fd, wx_exit *e) {
   return p;
 }
 
-static char *take_output(const struct sw_exit *m, wx_exit *e) {
+static char *take_output(const struct sw_exit *m, size_t most, wx_exit *e) {
   if (m->output == OUTPUT_NONE) return NULL;
   e->output_error = m->output == OUTPUT_LARGE ? 1 : m->output == OUTPUT_ODD ? 2 : 0;
   if (m->output != OUTPUT_FILE || m->fd < 0) return NULL;
-  char *p = read_output(m->fd, e);
+  char *p = read_output(m->fd, most, e);
   close(m->fd);
   return p;
 }
@@ -556,7 +556,7 @@ static void finish(struct child *c, const struct sw_exit *m) {
   wx_exit e = {.size = sizeof e, .failed_step = m->step, .exit_code = -1, .utime_us = m->utime_us,
                .stime_us = m->stime_us, .maxrss_kib = m->maxrss_kib};
   read_rest(c);
-  char *output = take_output(m, &e);
+  char *output = take_output(m, exec_result_bytes(x), &e);
   reports_last(x, &e);
   if (m->step) {
     start_error(c, m, text, sizeof text);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "added_ops.h"
+#include "analysis.h"
 #include "clock.h"
 #include "json_out.h"
 #include "lib.h"
@@ -218,7 +220,7 @@ static const char *host_tools(wx_exec *x) { return x->w->o.tools; }
 static void *host_user(wx_exec *x) { return x->ops->user; }
 
 /* Any thread: only what stands under the lock is touched. */
-static void host_wake(wx_exec *x) {
+void exec_wake(struct wx_exec *x) {
   struct worker *w = x->w;
   pthread_mutex_lock(&w->lock);
   bool first = !x->woken;
@@ -306,23 +308,27 @@ static void host_params(wx_exec *x, void (*fn)(void *ctx, const char *name, cons
 static const wx_host host = {.abi = WX_ABI, .size = sizeof(wx_host), .now_us = host_now, .data = host_data, .task = host_task,
                              .log = host_log, .timer = host_timer, .spawn = host_spawn, .kill = host_kill, .done = host_done,
                              .params = host_params, .lib = &executor_lib, .note = exec_note,
-                             .stop_reason = host_stop_reason, .tools = host_tools, .user = host_user, .wake = host_wake,
+                             .stop_reason = host_stop_reason, .tools = host_tools, .user = host_user, .wake = exec_wake,
                              .log_behind = exec_log_behind};
 
 /* ---- start ---- */
 
 /* NULL: no executor here can run it. Definitions from the cache of a node know their executor. */
 static const wx_ops *ops_of(const struct worker *w, const struct attempt *a) {
+  if (a->analysis) return &analysis_ops;
   const struct executor *x = a->def->executor;
   if (!x || (a->executor && x->version != a->executor)) x = registry_find(w->o.executors, a->def->type, a->executor);
   return x ? &x->ops : NULL;
 }
 
+/* An analysis speaks of the attempt that it looks at. */
+static uint32_t attempt_shown(const struct attempt *a) { return a->analysis ? a->analysis->attempt : a->epoch; }
+
 /* "<run key>:<epoch>", without the cost of a format: ECHO pays for it too. */
 static const char *fence_of(struct wx_exec *x) {
   size_t n = x->a->key ? strlen(x->a->key) : 0;
   char digits[12], *d = digits + sizeof digits;
-  uint32_t e = x->a->epoch;
+  uint32_t e = attempt_shown(x->a);
   *--d = '\0';
   do *--d = (char)('0' + e % 10);
   while (e /= 10);
@@ -364,6 +370,7 @@ static void heartbeat(struct wx_exec *x, int64_t from_us) {
 }
 
 void exec_limit(struct wx_exec *x, int64_t from_us) {
+  if (x->a->analysis) return; /* its limit is its own */
   heartbeat(x, from_us);
   if (!x->a->timeout_us) return;
   x->limit.fire = limit_due;
@@ -412,8 +419,8 @@ void exec_start(struct worker *w, struct attempt *a) {
     if (ops->flags & WX_NO_PARAMS) attempt_drop_params(a);
     x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
                         .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
-                        .fence = fence_of(x), .attempt = a->epoch, .id = a->ti, .cleanup = a->cleanup,
-                        .failed = a->failed, .before = a->before, .first_try = a->first_try};
+                         .fence = fence_of(x), .attempt = attempt_shown(a), .id = a->ti, .cleanup = a->cleanup,
+                         .failed = a->failed, .before = a->before, .first_try = a->first_try};
     if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
     attempt_begin(x);
   }

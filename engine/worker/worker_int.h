@@ -11,6 +11,7 @@
  *   worker_report.c what it reports: lines of descriptor 3, progress, how it wants to end
  *   worker_kept.c   contexts and progress on their way to the store and back
  *   worker_log.c    the log thread: pieces, cap, ring
+ *   analysis.c      one call of an analyzer; analyst.c the thread that reads, thinks and parses for it
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
  *   spawner_link.c  the node's end of the spawner; spawner_exec.c its program (engine/spawner) */
 #ifndef WORKER_INT_H
@@ -148,6 +149,7 @@ struct worker {
   struct home home;
   struct logger *logger;
   struct keeper *keeper;           /* NULL = nothing is kept */
+  struct analyst *analyst;         /* NULL = it calls no analyzers */
   struct reporters reporters;
   char scratch[PIPE_READ_BYTES];
 };
@@ -170,12 +172,16 @@ void exec_hand_back_waiting(struct worker *w);   /* those that have not started 
 void exec_hand_back_all(struct worker *w);  /* asks all to end; they come back as HANDBACK */
 void exec_free_unused(struct worker *w);
 void exec_child_done(struct wx_exec *x, const wx_exit *e);
+void exec_wake(struct wx_exec *x);          /* any thread, under a leaf: woken() of its table follows on the loop */
 void exec_woken(struct worker *w);          /* calls those whom other threads woke */
 void exec_noted(struct wx_exec *x, uint32_t count, int answer);   /* so many contexts that it noted are decided: WX_KEPT_* */
 void exec_log_over(struct wx_exec *x, struct log_sum sum);   /* how much of its log is stored, and how much is not; finishes it */
 void exec_log_room(struct wx_exec *x);       /* its log takes more again */
 void exec_reports_over(struct wx_exec *x);   /* what it reported is stored, or is not waited for any more; finishes it */
 void exec_limit(struct wx_exec *x, int64_t from_us);   /* its run and heartbeat timeouts count from then on, monotonic */
+static inline size_t exec_result_bytes(const struct wx_exec *x) {   /* the most that a result of it may have */
+  return x->a->analysis ? LIMIT_ANALYSIS_BYTES : LIMIT_RESULT_BYTES;
+}
 static inline void exec_beat(struct wx_exec *x, int64_t now_us) { x->beat_us = now_us; }   /* it has reported something */
 
 /* ---- worker_note.c ---- */

@@ -7,6 +7,7 @@
  * its executor asks here first.
  *
  * Loop thread only. What never happens: a note that is kept beyond its limit; one after the end of its attempt; a wait. */
+#include "added_ops.h"
 #include "worker_int.h"
 
 static struct xlog *log_of(struct wx_exec *x) {
@@ -17,6 +18,7 @@ static struct xlog *log_of(struct wx_exec *x) {
 static int log_note(struct wx_exec *x, int stream, const void *p, size_t n) {
   if (stream < WX_STDOUT || stream > WX_SYSTEM) return -1;
   if (n == 0) return 0;
+  if (x->a->analysis) return analysis_heard(x, p, n), 0;
   if (!xlog_add(log_of(x), (uint8_t)stream, p, n) && x->child) child_pause(x);
   return 0;
 }
@@ -27,4 +29,4 @@ int exec_note(struct wx_exec *x, int kind, int stream, const void *p, size_t n) 
 }
 
 /* Who asks has something to log. So there is a log from now on, also when those of others leave it no room: it hears of some. */
-int exec_log_behind(struct wx_exec *x) { return !x->ended && xlog_behind(log_of(x)); }
+int exec_log_behind(struct wx_exec *x) { return !x->ended && !x->a->analysis && xlog_behind(log_of(x)); }

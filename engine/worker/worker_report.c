@@ -87,7 +87,7 @@ static struct reports *reports_of(struct wx_exec *x) {
   r->word.after_us = -1;
   if (!x->begun_us) x->begun_us = clock_mono_us();
   progress_begin(&r->progress, x->begun_us);
-  if (x->w->keeper) r->kept = kept_new(x->w->keeper, x);
+  if (x->w->keeper && !x->a->analysis) r->kept = kept_new(x->w->keeper, x);
   return r;
 }
 
@@ -149,7 +149,7 @@ static void take_word(struct reports *r, int said, struct report_text t, int64_t
 /* One that is too large is remembered as that. */
 static void take_result(struct reports *r, const char *p, size_t n) {
   free(r->result.p);
-  bool large = n > LIMIT_RESULT_BYTES;
+  bool large = n > exec_result_bytes(r->x);
   r->result = (struct noted){large ? NULL : wr_memdup0(p, n), large ? 0 : n, true, large};
 }
 
@@ -237,7 +237,7 @@ static void patience_over(struct worker *w, struct timer *t) {
 
 static void line_add(struct reports *r, const char *p, size_t n) {
   if (r->line.skip || n == 0) return;
-  if (r->line.b.len + n > LIMIT_REPORT_LINE_BYTES) {
+  if (r->line.b.len + n > exec_result_bytes(r->x) + LIMIT_REPORT_LINE_BYTES - LIMIT_RESULT_BYTES) {
     drop_line(r, line_long);
     return;
   }

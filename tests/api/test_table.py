@@ -8,7 +8,7 @@ from weirtest import PATIENCE, Case, Raw, delete, get, inline, post, request, se
 
 START, END = {"nodeType": "START"}, {"nodeType": "END"}
 JSON = {"Content-Type": "application/json"}
-BODIES = ("/task", "/flow", "/exec/flows", "/queue", "/executor")
+BODIES = ("/task", "/flow", "/exec/flows", "/queue", "/executor", "/analyzer")
 
 
 def node(key, *parents, **more):

@@ -32,7 +32,7 @@ static enum wr_rc load(const char *text, double scale, struct wf *w) {
 
 /* Loads, and parses the result as a flow; the caller releases both. */
 static struct flow_def *flow_of(const char *text, double scale, struct wf *w) {
-  struct def_env env = {NULL, any_type, NULL};
+  struct def_env env = {.check_type = any_type};
   struct flow_post p = {0};
   if (load(text, scale, w)) fail_msg("%s", err.msg);
   if (def_flow_parse(w->body, &env, &p, &err)) fail_msg("%s %s", err.msg, err.path);
@@ -167,7 +167,7 @@ static void test_broken(void **state) {
 static void test_cycle(void **state) {
   (void)state;
   struct wf w;
-  struct def_env env = {NULL, any_type, NULL};
+  struct def_env env = {.check_type = any_type};
   struct flow_post p = {0};
   assert_int_equal(load(V15(T("a", "\"b\"", "") "," T("b", "\"a\"", ""), R("a", "1") "," R("b", "1")), 1, &w), WR_OK);
   assert_int_equal(def_flow_parse(w.body, &env, &p, &err), WR_CYCLE);

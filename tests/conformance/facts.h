@@ -38,9 +38,9 @@ struct fact { const char *name; void (*run)(struct world *w); bool fresh, severa
 #define FACT(f) {#f, f, false, false}
 #define FACT_FRESH(f) {#f, f, true, false}
 #define FACT_SEVERAL(f) {#f, f, false, true}
-extern const struct fact facts_rows[], facts_batch[], facts_live[], facts_defs[], facts_lists[], facts_ins[], facts_logs[], facts_keys[], facts_token[], facts_async[], facts_alone[], facts_reports[], facts_views[], facts_queues[], facts_executors[], facts_jobs[];
+extern const struct fact facts_rows[], facts_batch[], facts_live[], facts_defs[], facts_lists[], facts_ins[], facts_logs[], facts_keys[], facts_token[], facts_async[], facts_alone[], facts_reports[], facts_views[], facts_queues[], facts_executors[], facts_jobs[], facts_trees[];
 extern const size_t n_facts_rows, n_facts_batch, n_facts_live, n_facts_defs, n_facts_lists, n_facts_ins, n_facts_logs, n_facts_keys, n_facts_token, n_facts_async, n_facts_alone,
-  n_facts_reports, n_facts_views, n_facts_queues, n_facts_executors, n_facts_jobs;
+  n_facts_reports, n_facts_views, n_facts_queues, n_facts_executors, n_facts_jobs, n_facts_trees;
 /* Runs more[0..n), which open their own stores, then all facts: one group, so one TAP plan. */
 int facts_run(const char *name, const struct backend *b, const struct CMUnitTest *more, size_t n);
 

@@ -17,16 +17,16 @@ static void refused(struct world *w, const char *type, const char *id, const cha
   assert_int_equal(store_executor_save(w->s, &row, &how, &err), code);
 }
 
-static void deleted(struct world *w, const char *type) { WR(store_executor_delete(w->s, type, &e_)); }
+static void deleted(struct world *w, const char *type) { WR(store_executor_delete(w->s, ADDED_EXECUTOR, type, &e_)); }
 static void in_use(struct world *w, const char *type) {
   struct wr_err err;
-  assert_int_equal(store_executor_delete(w->s, type, &err), WR_IN_USE);
+  assert_int_equal(store_executor_delete(w->s, ADDED_EXECUTOR, type, &err), WR_IN_USE);
 }
 
 static int64_t number(struct world *w) {
   int64_t n;
   struct reader *r = reader_of(w);
-  WR(reader_executors_version(r, &n, &e_));
+  WR(reader_executors_version(r, ADDED_EXECUTOR, &n, &e_));
   reader_put(r);
   return n;
 }
@@ -52,7 +52,7 @@ static int see(void *ctx, const struct executor_row *row) {
 static struct seen got(struct world *w, const char *type, int64_t version) {
   struct seen s = {0};
   struct reader *r = reader_of(w);
-  WR(reader_executor(r, type, version, see, &s, &e_));
+  WR(reader_executor(r, ADDED_EXECUTOR, type, version, see, &s, &e_));
   reader_put(r);
   return s;
 }
@@ -61,7 +61,7 @@ static void is_not(struct world *w, const char *type, int64_t version) {
   struct wr_err err;
   struct seen s = {0};
   struct reader *r = reader_of(w);
-  assert_int_equal(reader_executor(r, type, version, see, &s, &err), WR_NOT_FOUND);
+  assert_int_equal(reader_executor(r, ADDED_EXECUTOR, type, version, see, &s, &err), WR_NOT_FOUND);
   reader_put(r);
 }
 
@@ -92,7 +92,7 @@ static void versions_count_on_behind_a_delete(struct world *w) {
   is_not(w, "x.on", 0);
   assert_false(got(w, "x.on", 1).current);
   struct wr_err err;
-  assert_int_equal(store_executor_delete(w->s, "x.on", &err), WR_NOT_FOUND);
+  assert_int_equal(store_executor_delete(w->s, ADDED_EXECUTOR, "x.on", &err), WR_NOT_FOUND);
   assert_int_equal(saved(w, "x.on", NULL, "{}", false).version, 2);
   deleted(w, "x.on");
 }
@@ -171,10 +171,91 @@ static void inline_tasks_of_flows_use_it(struct world *w) {
   in_use(w, "ECHO");                               /* an older version of the flow lives */
   flow_end(w, &s, FLOW_SUCCESS);
   struct wr_err err;
-  enum wr_rc rc = store_executor_delete(w->s, "ECHO", &err);
+  enum wr_rc rc = store_executor_delete(w->s, ADDED_EXECUTOR, "ECHO", &err);
   assert_true(rc == WR_OK || rc == WR_IN_USE);     /* flows of other facts use it, too */
   def_flow_unref(next);
   def_flow_unref(f);
+}
+
+/* ---- analyzers ---- */
+
+static enum wr_rc analyzer_put(struct world *w, const char *type, const char *body, bool replace, int64_t *version) {
+  struct wr_err err;
+  struct executor_row row = {.kind = ADDED_ANALYZER, .type = type, .body = body};
+  enum wr_rc rc = store_executor_save(w->s, &row, &(struct executor_put){.replace = replace}, &err);
+  *version = row.version;
+  return rc;
+}
+
+static enum wr_rc analyzer_gone(struct world *w, const char *type) {
+  struct wr_err err;
+  return store_executor_delete(w->s, ADDED_ANALYZER, type, &err);
+}
+
+static struct seen analyzer_got(struct world *w, const char *type, int64_t version) {
+  struct seen s = {0};
+  struct wr_err err;
+  struct reader *r = reader_of(w);
+  enum wr_rc rc = reader_executor(r, ADDED_ANALYZER, type, version, see, &s, &err);
+  reader_put(r);
+  assert_true(rc == WR_OK || rc == WR_NOT_FOUND);
+  return s;
+}
+
+/* A table, names and a number of changes of their own. */
+static void analyzers_are_apart(struct world *w) {
+  int64_t executors = number(w), defs = defs_of(w), version, before, after;
+  struct reader *r = reader_of(w);
+  WR(reader_executors_version(r, ADDED_ANALYZER, &before, &e_));
+  reader_put(r);
+  saved(w, "n.both", NULL, "{\"mode\":\"url\"}", false);
+  executors = number(w);
+  assert_int_equal(analyzer_put(w, "n.both", "{}", false, &version), WR_OK);
+  assert_int_equal(version, 1);
+  r = reader_of(w);
+  WR(reader_executors_version(r, ADDED_ANALYZER, &after, &e_));
+  reader_put(r);
+  assert_true(after > before && number(w) == executors && defs_of(w) > defs);
+  assert_int_equal(analyzer_put(w, "n.both", "{}", false, &version), WR_OK);
+  assert_int_equal(version, 1);
+  assert_int_equal(analyzer_put(w, "n.both", "{\"a\":1}", false, &version), WR_EXISTS);
+  assert_int_equal(analyzer_put(w, "n.both", "{\"a\":1}", true, &version), WR_OK);
+  assert_int_equal(version, 2);
+  struct seen s = analyzer_got(w, "n.both", 0);
+  assert_true(s.version == 2 && s.current && strcmp(s.body, "{\"a\":1}") == 0);
+  s = analyzer_got(w, "n.both", 1);
+  assert_true(s.version == 1 && !s.current);
+  deleted(w, "n.both");
+  assert_int_equal(analyzer_got(w, "n.both", 0).version, 2);
+  assert_int_equal(analyzer_gone(w, "n.both"), WR_OK);
+  assert_int_equal(analyzer_gone(w, "n.both"), WR_NOT_FOUND);
+  assert_int_equal(analyzer_put(w, "n.both", "{}", false, &version), WR_OK);
+  assert_int_equal(version, 3);
+  assert_int_equal(analyzer_gone(w, "n.both"), WR_OK);
+}
+
+static void what_uses_an_analyzer_keeps_it(struct world *w) {
+  int64_t version;
+  assert_int_equal(analyzer_put(w, "n.used", "{}", false, &version), WR_OK);
+  saved(w, "n.exec", NULL, "{\"analyzer\":\"n.used\",\"mode\":\"url\"}", false);
+  assert_int_equal(analyzer_gone(w, "n.used"), WR_IN_USE);
+  deleted(w, "n.exec");
+  struct task_def def = {.name = (char[]){"n"}, .type = (char[]){"ECHO"}, .config = (char[]){"{\"analyzer\":\"n.used\"}"}};
+  atomic_init(&def.refs, 1);
+  WR(store_save_task(w->s, &def, -1, NULL, &e_));
+  assert_int_equal(analyzer_gone(w, "n.used"), WR_IN_USE);
+  WR(store_delete_task(w->s, def.task_id, &e_));
+  struct task_row t = alone_row_of(w, 0);
+  struct async_write a = {ROW_INSERT, {.ti = t.ti, .create_us = t.create_us, .name = "n", .type = "ECHO",
+                                       .config = "{\"analyzer\":\"n.used\"}"}};
+  struct task_write tw = {.op = ROW_INSERT, .expect_state = -1, .row = t};
+  OK(batch_do(w, &(struct batch){.task = &tw, .n_task = 1, .async = &a, .n_async = 1}));
+  assert_int_equal(analyzer_gone(w, "n.used"), WR_IN_USE);
+  assert_int_equal(analyzer_put(w, "n.use", "{}", false, &version), WR_OK);   /* another name */
+  assert_int_equal(analyzer_gone(w, "n.use"), WR_OK);
+  tw.op = ROW_UPDATE, tw.finish = true, tw.row.t.state = TASK_SUCCESS, tw.row.end_us = world_now(w), tw.expect_state = TASK_QUEUED;
+  OK(batch_do(w, &(struct batch){.task = &tw, .n_task = 1}));
+  assert_int_equal(analyzer_gone(w, "n.used"), WR_OK);
 }
 
 static int count(void *ctx, const struct executor_row *row) {
@@ -193,7 +274,7 @@ static void current_ones_are_listed(struct world *w) {
   }
   deleted(w, "x.lista");
   struct reader *r = reader_of(w);
-  WR(reader_executors(r, count, &n, &e_));
+  WR(reader_executors(r, ADDED_EXECUTOR, count, &n, &e_));
   reader_put(r);
   assert_int_equal(n, 3);
   for (char c = 'b'; c < 'e'; c++) {
@@ -272,6 +353,7 @@ static void they_survive(struct world *w) {
 const struct fact facts_executors[] = {
   FACT(same_and_other_content), FACT(versions_count_on_behind_a_delete), FACT(an_id_is_of_one_type), FACT(one_name_space_with_types),
   FACT(a_key_keeps_the_version), FACT(what_uses_it_keeps_it), FACT(inline_tasks_of_flows_use_it), FACT(current_ones_are_listed),
+  FACT(analyzers_are_apart), FACT(what_uses_an_analyzer_keeps_it),
   FACT(a_member_tells_what_it_offers), FACT(a_task_keeps_its_version), FACT_SEVERAL(a_batch_that_was_decided_before_is_stale),
   FACT_FRESH(they_survive)};
 const size_t n_facts_executors = sizeof facts_executors / sizeof *facts_executors;

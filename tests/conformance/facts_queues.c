@@ -425,7 +425,7 @@ static void limits_of_a_type(struct world *w) {
   type_is(w, "{}", &none);
   assert_null(type_row(w, "q.type"));
   type_is(w, "{\"maxRunning\":3}", &three);
-  WR(store_executor_delete(w->s, "q.type", &e_));
+  WR(store_executor_delete(w->s, ADDED_EXECUTOR, "q.type", &e_));
   assert_null(type_row(w, "q.type"));
 }
 
@@ -455,7 +455,7 @@ static void note_says_the_type(struct world *w) {
   assert_null(counted(w, t.ti));
   assert_null(among_all(w, t.ti)->type);
   flow_end(w, &s, FLOW_FAILED);
-  WR(store_executor_delete(w->s, "q.type", &e_));
+  WR(store_executor_delete(w->s, ADDED_EXECUTOR, "q.type", &e_));
   def_flow_unref(f);
 }
 

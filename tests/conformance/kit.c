@@ -59,7 +59,7 @@ static enum wr_rc any_task(void *ctx, const int64_t *ids, size_t n, size_t *bad,
 }
 
 struct flow_def *flow_parse(const char *name, const char *nodes) {
-  const struct def_env env = {NULL, any_type, any_task};
+  const struct def_env env = {.check_type = any_type, .tasks_exist = any_task};
   struct flow_post p;
   struct wr_err err;
   json_t *v = NULL;
@@ -317,7 +317,7 @@ int facts_run(const char *name, const struct backend *b, const struct CMUnitTest
   const struct { const struct fact *v; size_t n; } all[] = {
     {facts_rows, n_facts_rows}, {facts_batch, n_facts_batch}, {facts_live, n_facts_live}, {facts_defs, n_facts_defs},
     {facts_lists, n_facts_lists}, {facts_ins, n_facts_ins}, {facts_logs, n_facts_logs}, {facts_keys, n_facts_keys}, {facts_token, n_facts_token},
-    {facts_async, n_facts_async}, {facts_jobs, n_facts_jobs}, {facts_alone, n_facts_alone}, {facts_reports, n_facts_reports},
+    {facts_async, n_facts_async}, {facts_jobs, n_facts_jobs}, {facts_trees, n_facts_trees}, {facts_alone, n_facts_alone}, {facts_reports, n_facts_reports},
     {facts_views, n_facts_views}, {facts_queues, n_facts_queues}, {facts_executors, n_facts_executors}};
   struct CMUnitTest *t = NULL;
   size_t count = 0, cap = 0;

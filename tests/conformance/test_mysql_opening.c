@@ -29,7 +29,7 @@ static void many_processes_make_one_schema(void **st) {
     assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
     assert_int_equal(status, 0);
   }
-  assert_int_equal(kit_int("SELECT COUNT(*) FROM schema_version"), 8);
+  assert_int_equal(kit_int("SELECT COUNT(*) FROM schema_version"), 9);
 }
 
 static void half_made_schema_is_completed(void **st) {
@@ -39,11 +39,12 @@ static void half_made_schema_is_completed(void **st) {
   WR(try_open(kit_url(), false, &err));
   kit_sql("DELETE FROM schema_version");
   kit_sql("DROP VIEW async_task_record, async_task_log_record"); /* they come last */
-  kit_sql("ALTER TABLE definitions DROP COLUMN queues_version, DROP COLUMN executors_version"); /* later than its row, of 0001 */
+  kit_sql("ALTER TABLE definitions DROP COLUMN queues_version, DROP COLUMN executors_version, "
+          "DROP COLUMN analyzers_version"); /* later than its row, of 0001 */
   kit_sql("DROP TABLE task_log");
   kit_sql("DROP TABLE engine_node");
   if (try_open(kit_url(), false, &err)) fail_msg("%s", err.msg);
-  assert_int_equal(kit_int("SELECT MAX(version) FROM schema_version"), 8);
+  assert_int_equal(kit_int("SELECT MAX(version) FROM schema_version"), 9);
 }
 
 static void foreign_or_damaged_schema_is_refused(void **st) {

@@ -52,6 +52,21 @@ class Verbs(unittest.TestCase):
         self.assertEqual(self.well("executor", "rm", "by.file"), "by.file is removed.\n")
         self.assertEqual(json.loads(self.well("executor", "ls", "-o", "json")), [])
 
+    def test_analyzers(self):
+        body = {"analyzerType": "by.file", "mode": "url", "location": ["https://crawl.example/a"], "taskTypes": ["HTTP", "ECHO"],
+                "config": {"headers": {"X-Key": "s3cret"}}}
+        file = self.tmp / "a.json"
+        file.write_text(json.dumps(body))
+        self.assertRegex(self.well("analyzer", "add", "-f", file), r"^TYPE +VERSION +MODE +LOCATION +MAY ADD\n"
+                                                                   r"by\.file +1 +url +https://crawl\.example/a +HTTP,ECHO\n$")
+        made = json.loads(self.well("analyzer", "add", "-f", "-", "-o", "json", stdin=json.dumps({**body, "document": 1, "replace": True})))
+        self.assertEqual((len(made), made[0]["analyzerVersion"], made[0]["config"]["headers"]["X-Key"]), (1, 2, "***"))
+        self.assertEqual([x["analyzerType"] for x in json.loads(self.well("analyzer", "ls", "-o", "json"))], ["by.file"])
+        self.refused("analyzer", (4, ("add", "-f", file)), (3, ("add", "-f", self.tmp / "none")), (2, ("add",)), (2, ("rm",)), (2, ("rm", "a/b")),
+                     (3, ("rm", "unknown")), (2, ("ls", "x")), (2, ("ls", "-f", file)), (2, ()), (2, ("jump",)))
+        self.assertEqual(self.well("analyzer", "rm", "by.file"), "by.file is removed.\n")
+        self.assertEqual(json.loads(self.well("analyzer", "ls", "-o", "json")), [])
+
     def test_every_page_of_a_list(self):
         for i in range(501):
             self.server.post("/job", {"jobKey": f"k{i}", "closed": True})

@@ -69,6 +69,7 @@ class Fault(unittest.TestCase):
         server.post("/queue", {"user": "fault"})
         self.me = next(m["memberId"] for m in server.get("/members") if m["pid"] == server.pid)
         server.post("/executor", {"executorType": "fault", "mode": "remote"})
+        server.post("/analyzer", {"analyzerType": "fault", "mode": "program", "location": ["fault"]})
 
     def taken(self, server):
         status, answer, _ = self.start(server)
@@ -126,13 +127,15 @@ class Fault(unittest.TestCase):
                                    ("POST", f"/members/{self.me}/drain", {"timeout": 60}), ("POST", f"/members/{self.me}/undrain", None),
                                    ("POST", "/executor", {"executorType": "fault", "mode": "remote", "document": 1, "replace": True}),
                                    ("DELETE", "/executor/fault", None),
+                                   ("POST", "/analyzer", {"analyzerType": "fault", "mode": "program", "location": ["other"], "replace": True}),
+                                   ("DELETE", "/analyzer/fault", None),
                                    ("POST", "/job", {"jobKey": "fault"}),
                                    ("POST", f"/exec/task-ins/{self.held}/queue", {"user": "fault"})):
             status, answer, took = ask(server, method, path, body)
             self.assertIn(status, (503, 507), (path, answer))
             self.assertIn(answer["code"], ("50301", "50302", "50303", "50701"), path)
             self.assertLess(took, ANSWER_S)
-        for path in ("/queue", "/members", f"/members/{self.me}", "/executor", "/executor/fault"):
+        for path in ("/queue", "/members", f"/members/{self.me}", "/executor", "/executor/fault", "/analyzer", "/analyzer/fault"):
             status, answer, _ = ask(server, "GET", path)
             self.assertIn(status, (200, 503), answer)
 

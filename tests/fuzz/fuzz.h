@@ -8,7 +8,7 @@
 #include "def.h"
 #include "err.h"
 
-#define FUZZ_TARGETS(X) X(json) X(flow) X(task) X(run_events) X(gate) X(query) X(text) X(report) X(answer)
+#define FUZZ_TARGETS(X) X(json) X(flow) X(task) X(run_events) X(gate) X(query) X(text) X(report) X(answer) X(analysis)
 #define X(name) int fuzz_##name(const uint8_t *data, size_t n);
 FUZZ_TARGETS(X)
 #undef X

@@ -48,4 +48,4 @@ static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *b
   return WR_OK;
 }
 
-const struct def_env fuzz_env = {NULL, check_type, tasks_exist};
+const struct def_env fuzz_env = {.check_type = check_type, .tasks_exist = tasks_exist};

@@ -22,7 +22,7 @@ LAYERS = {
     "engine/spawner": ["engine/base", "engine/core", "engine/model"],
     "engine/worker": ["engine/base", "engine/core", "engine/model", "engine/http", "engine/spawner", "engine/registry", "executors/abi"],
     "engine/node": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
-                    "engine/spawner", "engine/worker", "engine/registry", "engine/http", "executors/abi"],
+                    "engine/client", "engine/spawner", "engine/worker", "engine/registry", "engine/http", "executors/abi"],
     "engine/client": ["engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",
                       "engine/registry", "executors/abi"],
     "api": ["engine/client", "engine/base", "engine/core", "engine/model", "engine/store", "engine/queue", "engine/defs", "engine/runner",

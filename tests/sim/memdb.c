@@ -235,6 +235,7 @@ static void tx_copy(struct mem_tx *tx, const struct batch *b) {
     r->user = keep(a, r->user), r->group = keep(a, r->group), r->key = keep(a, r->key);
     if (r->context) r->context = arena_memdup0(a, r->context, r->context_len);
   }
+  tx->b.tree = copy(a, b->tree, b->n_tree, sizeof *b->tree);
   tx->b.rate = copy(a, b->rate, b->n_rate, sizeof *b->rate);
   tx->b.unnote = copy(a, b->unnote, b->n_unnote, sizeof *b->unnote);
   struct count_note *note = copy(a, b->note, b->n_note, sizeof *b->note);
@@ -398,6 +399,9 @@ static void put_async(struct memdb *db, const struct async_write *w) {
     a->r.create_us = r->create_us;
     a->r.job = r->job;
     a->r.scope = r->scope;
+    a->r.parent = r->parent;
+    a->r.root = r->root;
+    a->r.depth = r->depth;
     memcpy(a->r.hash, r->hash, sizeof a->r.hash);
     set_string(&a->r.name, r->name);
     set_string(&a->r.type, r->type);
@@ -473,6 +477,7 @@ void tx_apply(struct mem_tx *tx) {
       if (tx->b.task[i].row.update_us > db->newest) db->newest = tx->b.task[i].row.update_us;
     for (size_t i = 0; i < tx->b.n_node; i++) put_node(db, &tx->b.node[i]);
     for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i], tx->me);
+    trees_apply(db, &tx->b);
     for (size_t i = 0; i < tx->b.n_gone; i++) put_gone(db, tx->b.gone[i]);
     for (size_t i = 0; i < tx->b.n_async; i++) put_async(db, &tx->b.async[i]);
     for (size_t i = 0; i < tx->b.n_rate; i++) {

@@ -71,11 +71,50 @@ enum store_rc mem_live_jobs(struct store *st, int64_t after_id, int64_t *id, siz
   struct mem_store *s = (struct mem_store *)st;
   enum store_rc rc = mem_gate(s, MEM_SCAN, NULL);
   *n_out = 0;
-  for (int64_t k = after_id + 1; rc == STORE_OK && k < s->db->next_id[ID_JOB] && *n_out < n; k++) {
-    const struct mem_job *j = memdb_job(s->db, k);
-    if (j && j->r.j.pass) id[(*n_out)++] = k;
+  const struct map64_slot *m;
+  for (int64_t last = after_id; rc == STORE_OK && *n_out < n;) { /* the smallest behind the last one */
+    int64_t next = INT64_MAX;
+    for (size_t i = 0; (m = map64_next(&s->db->job, &i)) != NULL;) {
+      const struct mem_job *j = m->val;
+      if (!j->deleted && j->r.j.pass && m->key > last && m->key < next) next = m->key;
+    }
+    if (next == INT64_MAX) break;
+    id[(*n_out)++] = last = next;
   }
   return rc;
+}
+
+/* ---- trees ---- */
+
+const struct tree_row *memdb_tree(const struct memdb *db, int64_t ti) { return map64_get(&db->tree, ti); }
+
+enum store_rc mem_tree(struct store *st, int64_t ti, struct tree_row *out, bool *got) {
+  struct mem_store *s = (struct mem_store *)st;
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
+  const struct tree_row *r = rc == STORE_OK ? memdb_tree(s->db, ti) : NULL;
+  *got = r != NULL;
+  if (r) *out = *r;
+  return rc;
+}
+
+enum store_rc mem_children(struct store *st, int64_t parent, int64_t after_ti, int64_t *ti, size_t n, size_t *n_out) {
+  struct mem_store *s = (struct mem_store *)st;
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
+  *n_out = 0;
+  for (int64_t t = after_ti + 1; rc == STORE_OK && t <= s->db->max_ti && *n_out < n; t++) {
+    const struct mem_async *a = memdb_async(s->db, t);
+    if (a && a->r.parent == parent) ti[(*n_out)++] = t;
+  }
+  return rc;
+}
+
+void trees_apply(struct memdb *db, const struct batch *b) {
+  for (size_t i = 0; i < b->n_tree; i++) {
+    struct tree_row *r = map64_get(&db->tree, b->tree[i].ti);
+    if (!r) (void)map64_put(&db->tree, b->tree[i].ti, r = wr_new(struct tree_row));
+    *r = b->tree[i];
+  }
+  for (size_t i = 0; i < b->n_gone; i++) free(map64_del(&db->tree, b->gone[i]));
 }
 
 /* ---- transactions ---- */
@@ -172,4 +211,6 @@ void jobs_free(struct memdb *db) {
     free(j);
   }
   map64_done(&db->job);
+  for (size_t i = 0; (s = map64_next(&db->tree, &i)) != NULL;) free(s->val);
+  map64_done(&db->tree);
 }

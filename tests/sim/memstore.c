@@ -1,6 +1,7 @@
 /* The faces of the in-memory database: the runner's writer, definitions, and the few readers that defs.c uses. Calls that the
  * runner never makes answer with an error. One thread. What never happens: a call whose fate is a fault has an effect. */
 #include "memstore.h"
+#include "analysis.h"
 #include <stdlib.h>
 #include <string.h>
 #include "wr_limits.h"
@@ -519,7 +520,7 @@ static void let_grow(struct dag *dag, int64_t id) {
 }
 
 struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version) {
-  const struct def_env env = {db, any_type, all_there};
+  const struct def_env env = {.ctx = db, .check_type = any_type, .tasks_exist = all_there};
   struct flow_post post;
   struct wr_err err;
   if (id < 1 || id > (int64_t)db->n_flows) return NULL;
@@ -538,7 +539,7 @@ struct flow_def *memdb_flow_def(struct memdb *db, int64_t id, int64_t version) {
 }
 
 struct task_def *memdb_task_def(struct memdb *db, int64_t id, int64_t version) {
-  const struct def_env env = {db, any_type, all_there};
+  const struct def_env env = {.ctx = db, .check_type = any_type, .tasks_exist = all_there};
   struct task_post post;
   struct wr_err err;
   if (id < 1 || id > (int64_t)db->n_tasks) return NULL;
@@ -551,6 +552,14 @@ struct task_def *memdb_task_def(struct memdb *db, int64_t id, int64_t version) {
   post.def->task_id = id;
   post.def->version = version;
   post.def->deleted = d->deleted;
+  if (db->analyses && id % 2 == 1) {
+    json_t *said = load("{\"type\":\"exit-code\",\"ok\":[0]}");
+    wr_assert(analyzer_read(said, NULL, &post.def->analyzer, &err) == WR_OK);
+    json_decref(said);
+    post.def->analyzer_attempts = 3;
+    post.def->child_failure = id % 4 == 1 ? CHILD_IGNORE : CHILD_FAIL;
+    post.def->policy.calls = 3;
+  }
   return post.def;
 }
 
@@ -666,7 +675,7 @@ static const struct store_ops mem_ops = {
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
   .whose = mem_whose, .async = mem_async, .async_keys = mem_async_keys,
-  .job_lock = mem_job_lock, .job_find = mem_job_find, .job_tasks = mem_job_tasks, .live_jobs = mem_live_jobs,
+  .job_lock = mem_job_lock, .job_find = mem_job_find, .job_tasks = mem_job_tasks, .live_jobs = mem_live_jobs, .tree = mem_tree, .children = mem_children,
   .queues = mem_queues, .queue_lock = mem_queue_lock, .running = mem_running, .counted = mem_counted,
 };
 

@@ -77,6 +77,8 @@ struct memdb {
   struct map64 flow, node, task;     /* fi, ni, ti -> row */
   struct map64 async;                /* ti -> row, of stand-alone tasks */
   struct map64 job;                  /* job_id -> row */
+  struct map64 tree;                 /* ti -> struct tree_row */
+  bool analyses;                     /* every third saved task has an analyzer */
   struct map64 note;                 /* ti -> struct mem_note */
   struct mem_task *gone;             /* deleted ones: another node may wait for the lock of one */
   size_t n_queued;                   /* tasks that are QUEUED */
@@ -115,6 +117,7 @@ struct mem_flow *memdb_flow(const struct memdb *db, int64_t fi);
 struct mem_node *memdb_node(const struct memdb *db, int64_t ni);
 struct mem_task *memdb_task(const struct memdb *db, int64_t ti);
 struct mem_async *memdb_async(const struct memdb *db, int64_t ti);
+const struct tree_row *memdb_tree(const struct memdb *db, int64_t ti);   /* NULL: it has none */
 struct mem_job *memdb_job(const struct memdb *db, int64_t job_id);
 const struct mem_note *memdb_note(const struct memdb *db, int64_t ti);   /* NULL: it is not noted */
 struct mem_whose *memdb_whose(const struct mem_flow *f, int64_t ti);   /* ti 0: of all its tasks. NULL = nothing was said */

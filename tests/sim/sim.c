@@ -327,6 +327,7 @@ static void world_setup(struct world *w, uint64_t seed, int verbose) {
   queues_setup(w);
   drains_setup(w);
   jobs_setup(w);
+  trees_setup(w);
 }
 
 static void world_done(struct world *w) {
@@ -337,6 +338,7 @@ static void world_done(struct world *w) {
   load_done(w);
   queues_end(w);
   jobs_end(w);
+  trees_end(w);
   oracle_done(w);
   memdb_free(w->db);
   for (int s = 0; s < SLOT__N; s++) free(w->q[s].v);
@@ -362,7 +364,7 @@ _Noreturn static void hangs(struct world *w) {
   for (size_t k = 0; (s = map64_next(&w->db->task, &k)) != NULL;) {
     const struct task_row *t = &((struct mem_task *)s->val)->r;
     if (!task_final(t->t.state) && shown++ < 5)
-      (void)fprintf(stderr, "sim: task %lld of flow %lld: %s epoch %u owner %lld\n", (long long)t->ti, (long long)t->fi, task_state_name(t->t.state),
+      (void)fprintf(stderr, "sim: task %lld of flow %lld: %s phase %u epoch %u owner %lld\n", (long long)t->ti, (long long)t->fi, task_state_name(t->t.state), t->t.phase,
                     t->t.epoch, (long long)t->t.owner);
   }
   for (int i = 0; i < w->n_node; i++) {

@@ -19,6 +19,7 @@ struct rec {
   struct rec *next;                 /* of the same ti, newest first */
   int64_t ti, fi, me;               /* me: incarnation that claimed it */
   uint32_t epoch;
+  bool analysis;                    /* of a task, not an attempt of it */
   bool claimed, given, executing, executed, ended, reported, excused, timed_out, asked, told;
   enum attempt_end outcome;
   int64_t t0, t1;
@@ -115,6 +116,9 @@ struct world_queues { bool on, costs; uint64_t rng; struct seen_queue *seen; siz
 /* Jobs: sim_jobs.c. wished: job_id -> what users have asked of all its tasks. of: ti -> its job, also when it is gone. */
 struct world_jobs { bool on; uint64_t rng; struct map64 wished, of; };
 
+/* Trees: sim_trees.c. parent: ti -> the task that added it, also when that is gone. */
+struct world_trees { bool on; uint64_t rng, added; struct map64 parent; };
+
 struct queued { struct hint h; int64_t at; };
 struct world {
   uint64_t seed, rng, hash, step;
@@ -153,6 +157,7 @@ struct world {
   struct world_queues queues;
   struct { bool on; uint64_t rng; int64_t at; } drains;   /* sim_drain.c */
   struct world_jobs jobs;
+  struct world_trees trees;
   uint32_t p_fault, p_yield, p_slow; /* per 1000 */
   uint64_t n_ops, n_commit, n_crash, n_unknown, n_done, n_gated, n_replay, n_back;
 };
@@ -195,7 +200,10 @@ struct rec *ledger_add(struct world *w, int64_t ti, uint32_t epoch);
 static inline uintptr_t wish_bit(enum ask a) { return (uintptr_t)1 << a; }
 enum { WISH_FORCE = 1 << ASK__N };
 uintptr_t jobs_wished(const struct world *w, int64_t ti);    /* sim_jobs.c */
-static inline uintptr_t wished(const struct world *w, int64_t ti) { return (uintptr_t)map64_get(&w->wished, ti) | jobs_wished(w, ti); }
+uintptr_t trees_wished(const struct world *w, int64_t ti);   /* sim_trees.c: of those above it */
+static inline uintptr_t wished(const struct world *w, int64_t ti) {
+  return (uintptr_t)map64_get(&w->wished, ti) | jobs_wished(w, ti) | trees_wished(w, ti);
+}
 
 /* sim_load.c: definitions and requests */
 void load_setup(struct world *w);
@@ -248,6 +256,16 @@ bool jobs_live(const struct world *w);
 void jobs_idle(struct world *w);
 void jobs_quiet(struct world *w);
 void jobs_end(struct world *w);
+
+/* sim_trees.c */
+void trees_setup(struct world *w);                           /* after that of jobs */
+enum attempt_end trees_answer(struct world *w, struct attempt *a);
+void trees_commit(struct world *w, const struct batch *b);
+void trees_committed(struct world *w, const struct batch *b);
+void trees_end_of(struct world *w, const struct task_row *o, const struct task_row *n);
+void trees_parent_ends(struct world *w, const struct task_row *o, const struct batch *b);
+void trees_quiet(struct world *w);
+void trees_end(struct world *w);
 
 /* sim_oracle.c, sim_rebuild.c */
 void oracle_commit(void *ctx, int64_t me, const struct batch *b);

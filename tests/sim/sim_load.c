@@ -414,6 +414,7 @@ void load_wake(struct world *w) {
   for (size_t i = 0; (s = map64_next(&w->db->task, &i)) != NULL;) {
     const struct task_row *t = &((struct mem_task *)s->val)->r;
     if (t->t.state != TASK_CREATED && t->t.state != TASK_PAUSED) continue;
+    if (t->t.state == TASK_CREATED && t->t.phase != PHASE_RUN && w->now / (SEC / 10) % 2) continue; /* it waits for others: every other time */
     struct op *o = wr_new(struct op);
     o->q.kind = REQ_ASK;
     o->ask = (struct req_ask){.ask = ASK_RUN, .n = 1};

@@ -114,8 +114,11 @@ static void check_wishes(struct world *w, const struct task_row *or, const struc
 
 static void check_end(struct world *w, const struct task_row *or, const struct task_row *nr) {
   const struct task *o = &or->t, *n = &nr->t;
+  if (o->phase == PHASE_ANALYSE) { trees_end_of(w, or, nr); return; }
   /* An attempt may fail by itself and its retry be paused, all in one batch; what was told to stop costs nothing. */
-  if (o->state == TASK_PAUSING && n->state == TASK_PAUSED && (n->tries != o->tries || n->losses != o->losses)) sim_fail(w, "task %lld is PAUSED, and that cost it a try", (long long)or->ti);
+  const struct rec *ends = ledger_get(w, or->ti, o->epoch);
+  bool in_time = !(ends && ends->timed_out); /* a failed try; its retry may be paused at once */
+  if (in_time && o->state == TASK_PAUSING && n->state == TASK_PAUSED && (n->tries != o->tries || n->losses != o->losses)) sim_fail(w, "task %lld is PAUSED, and that cost it a try", (long long)or->ti);
   const struct rec *rec = ledger_get(w, or->ti, o->epoch);
   long long ti = or->ti;
   if (rec && rec->executing && !rec->excused) sim_fail(w, "attempt %lld:%u ends in the rows, but is still executed", ti, o->epoch);
@@ -166,7 +169,8 @@ static void check_paused(struct world *w, const struct task_row *o, const struct
   bool goes_on = n->t.state == TASK_QUEUED || n->t.state == TASK_RUNNING || n->t.state == TASK_RETRY_WAIT || n->t.state == TASK_BLOCKED;
   const struct rec *rec = ledger_get(w, n->ti, o->t.epoch);
   bool timed_out = o->t.state == TASK_PAUSING && rec && rec->timed_out; /* a failed try like any other: the pause is forgotten */
-  if (!paused || !goes_on || timed_out || n->t.phase == PHASE_DELETE || may_run(w, n->ti)) return;
+  bool analysed = o->t.state == TASK_PAUSING && n->t.phase == PHASE_ANALYSE; /* it had ended by itself */
+  if (!paused || !goes_on || timed_out || analysed || n->t.phase == PHASE_DELETE || may_run(w, n->ti)) return;
   if (o->t.resume == RESUME_NONE) sim_fail(w, "task %lld was paused and goes on, and nobody asked for that", (long long)n->ti);
   if (o->t.resume == RESUME_FLOW && stays_paused(w, n->fi, b)) sim_fail(w, "task %lld goes on in a paused flow", (long long)n->ti);
 }
@@ -205,6 +209,8 @@ static void check_gone(struct world *w, const struct task_row *o, int64_t me) {
   if (!(asked & wish_bit(ASK_DELETE))) sim_fail(w, "task %lld is deleted, and nobody asked for that", (long long)o->ti);
   if (rec && !rec->ended && asked & WISH_FORCE) rec->gone_at = w->now, rec->gone_by = me;
   if (!rec || !rec->executing || rec->excused) return;
+  if (o->t.phase == PHASE_ANALYSE) rec->gone_at = w->now, rec->gone_by = me; /* the call is given up */
+  if (!(asked & WISH_FORCE) && o->t.phase == PHASE_ANALYSE) return;
   if (!(asked & WISH_FORCE)) sim_fail(w, "task %lld is deleted while its attempt %u is executed", (long long)o->ti, o->t.epoch);
   rec->excused = true;
 }
@@ -213,6 +219,7 @@ static void check_gone(struct world *w, const struct task_row *o, int64_t me) {
 static void check_final(struct world *w, const struct task_row *o, const struct task_row *n) {
   bool failed = o->t.state != TASK_SUCCESS, again = !task_final(n->t.state) && n->fi == 0 && failed && may_run(w, n->ti);
   if (again && n->t.tries + n->t.losses == 0) return;
+  if (n->t.phase == PHASE_DELETE && wished(w, n->ti) & wish_bit(ASK_DELETE)) return;
   if (n->t.state != o->t.state || n->end_us != o->end_us || n->t.epoch != o->t.epoch)
     sim_fail(w, "final task %lld is changed: %s to %s", (long long)n->ti, task_state_name(o->t.state), task_state_name(n->t.state));
 }
@@ -231,10 +238,14 @@ static void check_task(struct world *w, const struct task_write *x, const struct
     return;
   }
   task_check(&n->t);
-  if (n->t.epoch < o->t.epoch || n->t.epoch > o->t.epoch + 1) sim_fail(w, "task %lld: epoch %u to %u", ti, o->t.epoch, n->t.epoch);
+  uint32_t from = task_attempt_of(o->t.epoch), to = task_attempt_of(n->t.epoch);
+  bool analysed = n->t.epoch != to && (n->t.phase == PHASE_ANALYSE || n->t.owner == 0); /* perhaps in the batch of the end of its attempt */
+  if (n->t.epoch != o->t.epoch && !(to == from + 1 && n->t.epoch == to) && !(to == from && analysed)) sim_fail(w, "task %lld: epoch %u to %u", ti, o->t.epoch, n->t.epoch);
   check_wishes(w, o, n, b);
   if (o->t.owner != 0 && (n->t.owner != o->t.owner || n->t.epoch != o->t.epoch || !owned(n->t.state))) check_end(w, o, n);
-  if (n->t.epoch != o->t.epoch) check_claim(w, t ? o : NULL, n, b, me);
+  bool given_up = n->t.epoch != to && n->t.owner == 0; /* its analysis was claimed, in the same batch */
+  if (n->t.epoch != o->t.epoch && !given_up) check_claim(w, t ? o : NULL, n, b, me);
+  if (t && o->t.phase == PHASE_CHILDREN && n->t.phase == PHASE_RUN) trees_parent_ends(w, o, b);
   if (t) check_paused(w, o, n, b);
   else if (n->fi == 0) check_delayed(w, n, b);
   bool waits = o->t.state == TASK_RETRY_WAIT || (o->t.state == TASK_BLOCKED && o->t.end_as == TASK_NONE);
@@ -242,7 +253,7 @@ static void check_task(struct world *w, const struct task_write *x, const struct
   if (t && waits && !at_once && !task_final(n->t.state) && n->t.state != o->t.state && n->t.state != TASK_BLOCKED && n->update_us < o->t.due_us)
     sim_fail(w, "task %lld does not wait for its next try", ti);
   uint32_t most = n->t.tries > 0 ? max_attempts(w, n) : 0;
-  if (n->t.tries > most || (n->t.state == TASK_RETRY_WAIT && n->t.tries >= most)) sim_fail(w, "task %lld: %u tries of %u, %s", ti, n->t.tries, most, task_state_name(n->t.state));
+  if (n->t.tries > most || (n->t.state == TASK_RETRY_WAIT && n->t.phase != PHASE_ANALYSE && n->t.tries >= most)) sim_fail(w, "task %lld: %u tries of %u, %s", ti, n->t.tries, most, task_state_name(n->t.state));
   if (t && n->t.tries < o->t.tries && !may_run(w, n->ti)) sim_fail(w, "task %lld: tries go back", ti);
 }
 
@@ -251,7 +262,7 @@ static void check_keys(struct world *w) {
   for (size_t i = 0; i < w->n_claim; i++) {
     const struct rec *rec = w->claim[i];
     const struct mem_flow *f = rec->fi ? memdb_flow(w->db, rec->fi) : NULL;
-    if (!f) continue;
+    if (!f || rec->epoch != task_attempt_of(rec->epoch)) continue; /* an analysis has the key of its attempt */
     struct flow_def *def = oracle_flow_def(w, f->r.flow_id, f->r.flow_version);
     int64_t at = -1;
     struct run_wide r;
@@ -276,6 +287,7 @@ void oracle_commit(void *ctx, int64_t me, const struct batch *b) {
   const struct mem_member *m = memdb_member(w->db, me);
   if (m->state != MEMBER_LIVE) sim_fail(w, "a batch of node %lld, which is not alive", (long long)me);
   jobs_commit(w, b);
+  trees_commit(w, b);
   for (size_t i = 0; i < b->n_flow; i++) check_flow(w, &b->flow[i]);
   for (size_t i = 0; i < b->n_node; i++) check_node(w, &b->node[i]);
   for (size_t i = 0; i < b->n_task; i++) check_task(w, &b->task[i], b, me);
@@ -327,6 +339,7 @@ void oracle_committed(void *ctx, int64_t me, const struct batch *b) {
   for (size_t i = 0; i < b->n_task; i++) sim_trace(w, "task", b->task[i].row.ti, b->task[i].row.t.state, b->task[i].row.t.epoch);
   queues_committed(w, b);
   jobs_committed_check(w, b);
+  trees_committed(w, b);
   check_keys(w);
   for (size_t i = 0; i < b->n_key; i++) check_made(w, &b->key[i]);
   for (size_t i = 0; i < b->n_flow; i++) {
@@ -363,7 +376,7 @@ void oracle_start(struct node *n, const struct attempt *a) {
   if (!rec || !rec->claimed) sim_fail(n->w, "attempt %lld:%u is started, its claim is not committed", ti, a->epoch);
   if (rec->given) sim_fail(n->w, "attempt %lld:%u is started twice", ti, a->epoch);
   if (rec->me != a->owner) sim_fail(n->w, "attempt %lld:%u is started by another node", ti, a->epoch);
-  if (a->policy.slot != sim_slot_of(a->def->type)) sim_fail(n->w, "attempt %lld:%u, a %s, has a slot of class %u", ti, a->epoch, a->def->type, a->policy.slot);
+  if (a->policy.slot != (a->analysis ? SLOT_ANALYSIS : sim_slot_of(a->def->type))) sim_fail(n->w, "attempt %lld:%u, a %s, has a slot of class %u", ti, a->epoch, a->def->type, a->policy.slot);
   rec->given = true;
   sim_trace(n->w, "start", a->ti, a->epoch, a->owner);
 }
@@ -417,7 +430,7 @@ static void answered_ask(struct world *w, const struct op *o) {
     if (o->ask.ask == ASK_PAUSE && !again && (t->r.t.state == TASK_QUEUED || t->r.t.state == TASK_RUNNING || t->r.t.state == TASK_RETRY_WAIT))
       sim_fail(w, "the pause of task %lld is acknowledged, it is %s", ti, task_state_name(t->r.t.state));
     uintptr_t others = wish_bit(ASK_PAUSE) | wish_bit(ASK_CANCEL) | wish_bit(ASK_DELETE);
-    if (o->ask.ask == ASK_RUN && !(wished(w, of->ti) & others) && t->r.t.state == TASK_CREATED)
+    if (o->ask.ask == ASK_RUN && !(wished(w, of->ti) & others) && t->r.t.state == TASK_CREATED && t->r.t.phase == PHASE_RUN)
       sim_fail(w, "the run of task %lld is acknowledged, it is %s", ti, task_state_name(t->r.t.state));
     const struct mem_async *a = memdb_async(w->db, of->ti);
     const struct mem_flow *f = t->r.fi ? memdb_flow(w->db, t->r.fi) : NULL;
@@ -601,7 +614,7 @@ static void check_waits(struct world *w, const struct task_row *t, uint8_t s, in
 static void sort_queued(struct world *w) {
   for (struct mem_task *t; (t = w->db->queued[0].first) != NULL;) {
     if (t->slot1 == 0) t->slot1 = (uint8_t)(slot_of_row(w, &t->r) + 1);
-    memdb_queued_move(w->db, t, t->slot1);
+    memdb_queued_move(w->db, t, t->r.t.phase == PHASE_ANALYSE ? SLOT_ANALYSIS + 1 : t->slot1);
   }
 }
 
@@ -668,6 +681,7 @@ void oracle_quiet(struct world *w) {
       if (r->executing) sim_fail(w, "all is final, attempt %lld:%u is still executed", (long long)r->ti, r->epoch);
   queues_quiet(w);
   jobs_quiet(w);
+  trees_quiet(w);
   for (int i = 0; i < w->n_node; i++) {
     const struct runner *r = w->node[i].up ? w->node[i].runner : NULL;
     if (r && r->admission.attempts.n + r->cache.slices.n + r->later.wait.n + r->events.n > 0)

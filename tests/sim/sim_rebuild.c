@@ -45,7 +45,7 @@ static void rebuild_tasks(struct world *w, struct run *r, uint32_t node, size_t 
       const struct mem_task *t = memdb_task(w->db, r->base[b].ti + k);
       if (!t) continue;
       if (b == base) { run_load_task(r, k, &t->r.t); row = true; }
-      else if (t->r.t.epoch > epoch_only.epoch) epoch_only.epoch = t->r.t.epoch;
+      else if (task_attempt_of(t->r.t.epoch) > task_attempt_of(epoch_only.epoch)) epoch_only.epoch = t->r.t.epoch;
     }
     if (row) continue;
     run_load_task(r, k, &epoch_only);

@@ -306,7 +306,8 @@ void h_open(const char *also) {
   if (!H.executors) registry_add_builtins(H.executors = registry_new());
   static const struct worker_keeps keeps = {.context = on_context, .progress = on_progress, .recall = on_recall};
   const struct worker_opts wo = {.keeps = &keeps, .logs_apart = !H.logs_with_rows, .tools = "/opt/weir tools", .spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
-                                 .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log};
+                                 .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log,
+                                 .ctx = NULL, .analysis = H.analysis};
   if (worker_open(&wo, &H.w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
 }
 

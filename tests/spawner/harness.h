@@ -13,6 +13,7 @@ struct harness {
   struct sw_page *page;          /* what the spawner looks at: slots, patience */
   struct worker *w;
   struct registry *executors;    /* the built-in ones, unless it is there before h_open(), which takes it */
+  const struct worker_analysis *analysis;   /* NULL = no analyses; said before h_open() */
   bool logs_with_rows;           /* one store has both, as on MariaDB; said before h_open() */
 };
 extern struct harness H;

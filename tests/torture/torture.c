@@ -38,7 +38,7 @@ static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *b
   (void)ctx, (void)ids, (void)n, (void)bad, (void)err;
   return WR_OK;
 }
-static const struct def_env env = {NULL, check_type, tasks_exist};
+static const struct def_env env = {.check_type = check_type, .tasks_exist = tasks_exist};
 static uint8_t slot_of(const char *type) {
   (void)type;
   return SLOT_ASYNC;

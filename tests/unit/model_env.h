@@ -50,7 +50,7 @@ static enum wr_rc world_exist(void *ctx, const int64_t *ids, size_t n, size_t *b
   return WR_OK;
 }
 
-static const struct def_env env = {&world, world_type, world_exist};
+static const struct def_env env = {.ctx = &world, .check_type = world_type, .tasks_exist = world_exist};
 
 static inline char *quoted(const char *s) {
   char *t = wr_strdup(s);

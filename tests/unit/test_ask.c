@@ -8,40 +8,40 @@
 #include "mem.h"
 #include "wr_limits.h"
 
-enum { NOW = 1000, LATER = 1000000, ME = 9, COLUMNS = 15 };
+enum { NOW = 1000, LATER = 1000000, ME = 9, COLUMNS = 17 };
 static const struct task_policy plain = {.attempts = 2, .backoff_base_us = 10, .backoff_cap_us = 100, .backoff_factor = 2, .slot = SLOT_ASYNC};
 static const struct task_policy tidy = {.attempts = 2, .backoff_base_us = 10, .backoff_cap_us = 100, .backoff_factor = 2, .slot = SLOT_ASYNC, .cleans_up = 1};
 
-/* Columns: CREATED BLOCKED QUEUED RUNNING RETRY_WAIT PAUSING PAUSED CANCELING SUCCESS FAILED TIMEOUT CANCELED DEAD DELETING
- * DELETE_FAILED. A word: the new shown state, changed. "-": 200, not changed. A number: 409 with that code. "gone": its rows are
+/* Columns: CREATED BLOCKED QUEUED RUNNING RETRY_WAIT PAUSING PAUSED CANCELING SUCCESS FAILED TIMEOUT CANCELED DEAD ANALYZING
+ * WAITING_CHILDREN DELETING DELETE_FAILED. A word: the new shown state, changed. "-": 200, not changed. A number: 409 with that code. "gone": its rows are
  * deleted. "=": 200, changed, the state stays. */
 #define FOUR(c) c, c, c, c
 static const struct { enum ask ask; bool force, cleans_up; const char *cell[COLUMNS]; } want[] = {
   {ASK_RUN, 0, 0, {"QUEUED", "QUEUED", "-", "-", "QUEUED", "=", "QUEUED", "40916", "40912", "QUEUED", "QUEUED", "QUEUED", "QUEUED",
-                   "40916", "40916"}},
-  {ASK_PAUSE, 0, 0, {"-", "PAUSED", "PAUSED", "PAUSING", "PAUSED", "-", "-", "40916", "40913", FOUR("40913"), "40916", "40916"}},
+                   "-", "-", "40916", "40916"}},
+  {ASK_PAUSE, 0, 0, {"-", "PAUSED", "PAUSED", "PAUSING", "PAUSED", "-", "-", "40916", "40913", FOUR("40913"), "PAUSED", "=", "40916", "40916"}},
   {ASK_CANCEL, 0, 0, {"CANCELED", "CANCELED", "CANCELED", "CANCELING", "CANCELED", "CANCELING", "CANCELED", "-", "40913", "40913",
-                      "40913", "-", "40913", "DELETE_FAILED", "40916"}},
-  {ASK_DELETE, 0, 0, {"gone", "gone", "gone", "DELETING", "gone", "DELETING", "gone", "DELETING", "gone", FOUR("gone"), "-", "gone"}},
+                      "40913", "-", "40913", "CANCELED", "CANCELING", "DELETE_FAILED", "40916"}},
+  {ASK_DELETE, 0, 0, {"gone", "gone", "gone", "DELETING", "gone", "DELETING", "gone", "DELETING", "gone", FOUR("gone"), "gone", "gone", "-", "gone"}},
   {ASK_DELETE, 0, 1, {"DELETING", "DELETING", "DELETING", "DELETING", "DELETING", "DELETING", "DELETING", "DELETING", "DELETING",
-                      FOUR("DELETING"), "-", "DELETING"}},
-  {ASK_DELETE, 1, 0, {"gone", "gone", "gone", "DELETING", "gone", "DELETING", "gone", "DELETING", "gone", FOUR("gone"), "gone", "gone"}},
+                      FOUR("DELETING"), "DELETING", "DELETING", "-", "DELETING"}},
+  {ASK_DELETE, 1, 0, {"gone", "gone", "gone", "DELETING", "gone", "DELETING", "gone", "DELETING", "gone", FOUR("gone"), "gone", "gone", "gone", "gone"}},
   {ASK_DELETE, 1, 1, {"DELETING", "DELETING", "DELETING", "DELETING", "DELETING", "DELETING", "DELETING", "DELETING", "DELETING",
-                      FOUR("DELETING"), "gone", "gone"}},
-  {ASK_QUEUE, 0, 0, {"=", "=", "=", "=", "=", "=", "=", "=", "40913", FOUR("40913"), "40916", "40916"}},
+                      FOUR("DELETING"), "DELETING", "DELETING", "gone", "gone"}},
+  {ASK_QUEUE, 0, 0, {"=", "=", "=", "=", "=", "=", "=", "=", "40913", FOUR("40913"), "40916", "=", "40916", "40916"}},
 };
 /* The same of the task of a node. */
 static const struct { enum ask ask; const char *cell[COLUMNS - 2]; } of_node[] = {
-  {ASK_RUN, {"QUEUED", "QUEUED", "-", "-", "QUEUED", "=", "QUEUED", "40916", "40917", FOUR("40917")}},
-  {ASK_PAUSE, {"-", "PAUSED", "PAUSED", "PAUSING", "PAUSED", "-", "-", "40916", "40913", FOUR("40913")}},
+  {ASK_RUN, {"QUEUED", "QUEUED", "-", "-", "QUEUED", "=", "QUEUED", "40916", "40917", FOUR("40917"), "-", "-"}},
+  {ASK_PAUSE, {"-", "PAUSED", "PAUSED", "PAUSING", "PAUSED", "-", "-", "40916", "40913", FOUR("40913"), "PAUSED", "="}},
   {ASK_CANCEL, {"CANCELED", "CANCELED", "CANCELED", "CANCELING", "CANCELED", "CANCELING", "CANCELED", "-", "40913", "40913", "40913",
-                "-", "40913"}},
-  {ASK_DELETE, {"40917", "40917", "40917", "40917", "40917", "40917", "40917", "40917", "40917", FOUR("40917")}},
-  {ASK_QUEUE, {"=", "=", "=", "=", "=", "=", "=", "=", "40913", FOUR("40913")}},
+                "-", "40913", "CANCELED", "CANCELING"}},
+  {ASK_DELETE, {"40917", "40917", "40917", "40917", "40917", "40917", "40917", "40917", "40917", FOUR("40917"), "40917", "40917"}},
+  {ASK_QUEUE, {"=", "=", "=", "=", "=", "=", "=", "=", "40913", FOUR("40913"), "40916", "="}},
 };
 static const enum task_shown column[COLUMNS] = {SHOWN_CREATED, SHOWN_BLOCKED, SHOWN_QUEUED, SHOWN_RUNNING, SHOWN_RETRY_WAIT, SHOWN_PAUSING,
-  SHOWN_PAUSED, SHOWN_CANCELING, SHOWN_SUCCESS, SHOWN_FAILED, SHOWN_TIMEOUT, SHOWN_CANCELED, SHOWN_DEAD, SHOWN_DELETING,
-  SHOWN_DELETE_FAILED};
+  SHOWN_PAUSED, SHOWN_CANCELING, SHOWN_SUCCESS, SHOWN_FAILED, SHOWN_TIMEOUT, SHOWN_CANCELED, SHOWN_DEAD, SHOWN_ANALYZING,
+  SHOWN_WAITING_CHILDREN, SHOWN_DELETING, SHOWN_DELETE_FAILED};
 
 static struct task in_state(enum task_shown s) {
   struct task t = {.state = (enum task_state)s, .epoch = 3, .tries = 1, .losses = 1, .again = 5};
@@ -49,7 +49,9 @@ static struct task in_state(enum task_shown s) {
     t.phase = PHASE_DELETE;
     t.state = s == SHOWN_DELETING ? TASK_QUEUED : TASK_FAILED;
   }
-  if (s == SHOWN_RUNNING || s == SHOWN_PAUSING || s == SHOWN_CANCELING) t.owner = ME;
+  if (s == SHOWN_ANALYZING) t.phase = PHASE_ANALYSE, t.state = TASK_RUNNING, t.end_as = TASK_SUCCESS;
+  if (s == SHOWN_WAITING_CHILDREN) t.phase = PHASE_CHILDREN, t.state = TASK_CREATED;
+  if (s == SHOWN_RUNNING || s == SHOWN_PAUSING || s == SHOWN_CANCELING || s == SHOWN_ANALYZING) t.owner = ME;
   if (s == SHOWN_CANCELING) t.end_as = TASK_CANCELED, t.cancel_requested = 1;
   if (s == SHOWN_RETRY_WAIT || s == SHOWN_BLOCKED) t.due_us = NOW + 50;
   task_check(&t);
@@ -97,8 +99,8 @@ static void check_cell(const struct task_wish *w, enum task_shown s, const struc
   task_check(&t);
   if (cell[0] == '-') { /* at most the owner is told again */
     assert_int_equal(no, ASK_SAME);
-    assert_int_equal(out & ~(unsigned)TASK_OUT_KILL, 0);
-    assert_true(out == 0 || was.owner != 0);
+    assert_int_equal(out & ~(unsigned)(TASK_OUT_KILL | TASK_OUT_BELOW), 0);
+    assert_true(out == 0 || was.owner != 0 || was.phase == PHASE_CHILDREN);
     assert_memory_equal(&t, &was, sizeof t);
     return;
   }
@@ -146,6 +148,8 @@ static void test_names(void **state) {
   assert_string_equal(ask_name(ASK__N), "?");
   assert_string_equal(shown_name(SHOWN_DELETING), "DELETING");
   assert_string_equal(shown_name(SHOWN_DELETE_FAILED), "DELETE_FAILED");
+  assert_string_equal(shown_name(SHOWN_ANALYZING), "ANALYZING");
+  assert_string_equal(shown_name(SHOWN_WAITING_CHILDREN), "WAITING_CHILDREN");
   for (int s = 0; s < TASK__N; s++) assert_string_equal(shown_name((enum task_shown)s), task_state_name((enum task_state)s));
   assert_string_equal(shown_name(SHOWN__N), "?");
 }
@@ -466,7 +470,7 @@ static struct task norm(struct task t) {
 }
 
 static uint32_t key(const struct task *t) {
-  uint32_t h = (uint32_t)t->state | (uint32_t)t->end_as << 4 | (uint32_t)t->phase << 8 | (uint32_t)t->resume << 9 | (uint32_t)t->losses << 11;
+  uint32_t h = (uint32_t)t->state | (uint32_t)t->end_as << 4 | (uint32_t)t->phase << 8 | (uint32_t)t->resume << 10 | (uint32_t)t->losses << 12;
   return (h | (uint32_t)t->cancel_requested << 14 | t->tries << 15 | (uint32_t)t->again << 18 | t->epoch << 26 | (uint32_t)(t->due_us != 0) << 27) + 1;
 }
 
@@ -491,21 +495,22 @@ static void edge(struct all *a, uint32_t from, uint32_t to) {
 }
 
 static void all_asks(struct all *a, uint32_t i, const struct task_policy *pol) {
-  for (int k = 0; k < ASK__N * 2; k++) {
+  for (int k = 0; k < ASK__N * 4; k++) {
     struct task t = a->v[i];
     enum ask_no no;
-    unsigned out = task_ask(&t, &(struct task_wish){.ask = (enum ask)(k / 2), .now_us = NOW, .force = k % 2}, pol, &no);
+    unsigned out = task_ask(&t, &(struct task_wish){.ask = (enum ask)(k / 4), .now_us = NOW, .force = k % 2, .below = k / 2 % 2}, pol, &no);
     edge(a, i, number(a, t, out));
   }
 }
 
 static void all_events(struct all *a, uint32_t i, const struct task_policy *pol) {
-  for (int k = 0; k < TASK_EV_REST_RUN_ON; k++)
-    for (int how = 0; how < 8; how++) {
+  for (int k = 0; k < TASK_EV__N; k++)
+    for (int how = 0; how < 32; how++) {
       struct task t = a->v[i];
       struct task_event ev = {.kind = (enum task_ev)k, .now_us = NOW, .owner = k == TASK_EV_CLAIM ? ME : t.owner, .epoch = t.epoch,
-                              .asked = how & 1, .fatal = how >> 1 & 1, .remove = how >> 2, .may_retry = 1, .may_requeue = 1};
-      if (k == TASK_EV_CANCEL) continue; /* an ask */
+                              .asked = how & 1, .fatal = how >> 1 & 1, .remove = how >> 2 & 1, .analyse = how >> 3 & 1,
+                              .said = (uint8_t)(how >> 3), .waits = how >> 2 & 1, .bad = how & 1, .may_retry = 1, .may_requeue = 1};
+      if (k == TASK_EV_CANCEL || (k >= TASK_EV_REST_RUN_ON && k != TASK_EV_CHILDREN)) continue; /* an ask; of flows */
       unsigned out = task_apply(&t, &ev, pol);
       edge(a, i, number(a, t, out));
     }
@@ -552,7 +557,9 @@ static void test_no_dead_end(void **state) {
   for (int clean = 0; clean < 2; clean++) {
     struct all a;
     uint32_t seen = 0;
-    explore(&a, clean ? &tidy : &plain);
+    struct task_policy pol = clean ? tidy : plain;
+    pol.calls = 2;
+    explore(&a, &pol);
     uint8_t *over = wr_calloc(a.n, 1), *gone = wr_calloc(a.n, 1);
     over[GONE] = gone[GONE] = 1;
     for (size_t i = 1; i < a.n; i++) {
@@ -584,7 +591,8 @@ static void test_who_waits_for_a_user(void **state) {
     all_events(&a, i, &tidy);
     for (size_t e = before; e < a.n_edge; e++) moves |= a.edge[e][1] != i;
     a.n_edge = before;
-    if (t->state == TASK_QUEUED || t->owner || t->due_us) assert_true(moves);
+    bool below = t->state == TASK_CREATED && t->phase != PHASE_RUN; /* it waits for others */
+    if (t->state == TASK_QUEUED || t->owner || t->due_us || below) assert_true(moves);
     else assert_true(!moves && (t->state == TASK_CREATED || t->state == TASK_PAUSED));
   }
   explored(&a);

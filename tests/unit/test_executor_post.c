@@ -48,7 +48,7 @@ static char *body_of(const char *text) {
   struct executor_post p;
   json_t *v = json_loads(text, 0, NULL);
   assert_non_null(v);
-  enum wr_rc rc = executor_post_parse(v, &p, &err);
+  enum wr_rc rc = executor_post_parse(v, ADDED_EXECUTOR, &p, &err);
   char *body = rc ? NULL : strdup(p.body);
   executor_post_done(&p);
   json_decref(v);
@@ -67,12 +67,12 @@ static void test_one_text_for_one_content(void **st) {
   assert_string_not_equal(a, c);
   struct added *kept;
   struct wr_err err;
-  assert_int_equal(executor_read(a, &kept, &err), WR_OK);
+  assert_int_equal(executor_read(a, ADDED_EXECUTOR, &kept, &err), WR_OK);
   assert_true(kept->mode == ADDED_PROGRAM && strcmp(kept->type, "x") == 0 && strcmp(kept->location, "[\"p\"]") == 0);
   added_free(kept);
   for (size_t n = 0; n < strlen(a); n++) {  /* a row that was cut is no executor */
     char *cut = strndup(a, n);
-    assert_int_equal(executor_read(cut, &kept, &err), WR_INTERNAL);
+    assert_int_equal(executor_read(cut, ADDED_EXECUTOR, &kept, &err), WR_INTERNAL);
     free(cut);
   }
   free(a), free(b), free(c);

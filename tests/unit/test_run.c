@@ -399,7 +399,7 @@ static void test_rules(void **state) {
     for (uint32_t ok = 0; ok <= n; ok++)
       for (uint32_t fail = 0; ok + fail <= n; fail++)
         for (uint32_t skip = 0; ok + fail + skip <= n; skip++) {
-          enum verdict want = fail + skip > 0 ? VERDICT_FALSE : ok == n ? VERDICT_TRUE : VERDICT_UNKNOWN;
+          enum ruling want = fail + skip > 0 ? VERDICT_FALSE : ok == n ? VERDICT_TRUE : VERDICT_UNKNOWN;
           assert_int_equal(rule_all_success(n, ok, fail, skip), want);
         }
   for (uint32_t n = 1; n <= 6; n++)
@@ -407,7 +407,7 @@ static void test_rules(void **state) {
       for (uint32_t ok = 0; ok <= n; ok++)
         for (uint32_t bad = 0; ok + bad <= n; bad++) {
           uint32_t best = n - bad; /* if all the rest succeeded */
-          enum verdict want = ok >= need ? VERDICT_TRUE : best < need ? VERDICT_FALSE : VERDICT_UNKNOWN;
+          enum ruling want = ok >= need ? VERDICT_TRUE : best < need ? VERDICT_FALSE : VERDICT_UNKNOWN;
           assert_int_equal(rule_complete(n, need, ok, bad), want);
         }
 }

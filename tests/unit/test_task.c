@@ -22,6 +22,7 @@ static const struct { enum task_ev ev; const char *cell[10]; } want[] = {
   {TASK_EV_HOLD,          {"-", "-", "BLOCKED", "-", "BLOCKED", "-", "-", "-", "-", "-"}},
   {TASK_EV_CHECKPOINT,    {"-", "-", "BLOCKED", "PAUSING", "BLOCKED", "-", "-", "-", "-", "-"}},
   {TASK_EV_TAKE_UP,       {"-", "-", "QUEUED", "-", "-", "-", "-", "-", "-", "-"}},
+  {TASK_EV_CHILDREN,      {"-", "-", "-", "-", "-", "-", "-", "-", "-", "-"}},
 };
 static const enum task_state column[10] = {TASK_CREATED, TASK_BLOCKED, TASK_QUEUED, TASK_RUNNING, TASK_RETRY_WAIT, TASK_PAUSING,
                                            TASK_PAUSED, TASK_CANCELING, TASK_SUCCESS, TASK_CANCELED};

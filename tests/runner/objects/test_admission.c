@@ -7,7 +7,7 @@ static const struct task_policy process = {.slot = SLOT_PROCESS}, async = {.slot
 
 static int set_up(void **st) {
   int rc = kit_up(st);
-  admission_init(&a, &kit.env, (const uint32_t[]){2, 3}, 0);
+  admission_init(&a, &kit.env, (const uint32_t[SLOT__N]){2, 3}, 0);
   admission_turn(&a);
   return rc;
 }

@@ -7,7 +7,7 @@ static struct admission admission;
 
 static void make(bool single, uint32_t slots) {
   kit.env.single = single;
-  admission_init(&admission, &kit.env, (const uint32_t[]){slots, slots}, 0);
+  admission_init(&admission, &kit.env, (const uint32_t[SLOT__N]){slots, slots}, 0);
   admission_turn(&admission);
   drain_init(&drain, &kit.env, &admission);
 }

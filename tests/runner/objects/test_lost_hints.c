@@ -11,7 +11,7 @@ enum { P = 1 << SLOT_PROCESS, A = 1 << SLOT_ASYNC };
 static int set_up(void **st) {
   int rc = kit_up(st);
   later_init(&later, &kit.env);
-  admission_init(&admission, &kit.env, (const uint32_t[]){2, 2}, 0);
+  admission_init(&admission, &kit.env, (const uint32_t[SLOT__N]){2, 2}, 0);
   admission_turn(&admission);
   lost_hints_init(&lost, &kit.env, &kit.events, &later, &admission);
   return rc;

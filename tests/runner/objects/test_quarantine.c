@@ -12,7 +12,7 @@ static int set_up(void **st) {
   int rc = kit_up(st);
   later_init(&later, &kit.env);
   timers_init(&timers, 100);
-  admission_init(&admission, &kit.env, (const uint32_t[]){2, 2}, 0);
+  admission_init(&admission, &kit.env, (const uint32_t[SLOT__N]){2, 2}, 0);
   reconciler_init(&reconciler, &(struct reconciler){.env = &kit.env, .events = &kit.events, .later = &later, .timers = &timers,
                                                      .flow_timers = &timers, .admission = &admission});
   reconciler.at = INT64_MAX;

@@ -20,7 +20,7 @@ static int set_up(void **st) {
   lease_init(&lease, &kit.env, &watch);
   lease.contact_us = INT64_MAX;
   cache_init(&cache, &kit.env, &kit.events, &flow_timers, 1 << 20);
-  admission_init(&admission, &kit.env, (const uint32_t[]){2, 2}, 0);
+  admission_init(&admission, &kit.env, (const uint32_t[SLOT__N]){2, 2}, 0);
   reconciler_init(&rec, &(struct reconciler){.env = &kit.env, .events = &kit.events, .later = &later, .timers = &timers,
     .flow_timers = &flow_timers, .cache = &cache, .admission = &admission, .lease = &lease, .never = never, .n_never = 1});
   reconciler_join(&rec);

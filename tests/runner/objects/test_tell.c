@@ -14,7 +14,7 @@ static struct watch watch;
 static int set_up(void **st) {
   int rc = kit_up(st);
   later_init(&later, &kit.env);
-  admission_init(&admission, &kit.env, (const uint32_t[]){1, 1}, 0);
+  admission_init(&admission, &kit.env, (const uint32_t[SLOT__N]){1, 1}, 0);
   reconciler_init(&reconciler, &(struct reconciler){.env = &kit.env, .events = &kit.events, .later = &later, .admission = &admission});
   quarantine_init(&quarantine, &kit.env, &kit.events, &later, &admission, &reconciler);
   watch_init(&watch, kit.env.boot_us);

@@ -1,0 +1,120 @@
+"""Result analyzers that are registered at run time: every field, every refusal, versions."""
+import os
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+from weirtest import Case, Server, delete, get, post
+
+PROGRAM = {"mode": "program", "location": ["look"]}
+
+
+class Registry(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = pathlib.Path(tempfile.mkdtemp(prefix="weir-programs-"))
+        os.chmod(cls.dir, 0o755)
+        (cls.dir / "look").write_text("#!/bin/sh\n")
+        os.chmod(cls.dir / "look", 0o755)
+        cls.at = Server("--executor-dir", str(cls.dir), "--http-allow", "127.0.0.0/8:*")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.at.stop()
+        shutil.rmtree(cls.dir, ignore_errors=True)
+
+    def put(self, name, **more):
+        return self.ok(post("/analyzer", {"analyzerType": name, **PROGRAM, **more}, to=self.at))
+
+    def refuse(self, code, symbol=None, key=None, **body):
+        answer = post("/analyzer", body, to=self.at, headers={"Idempotency-Key": key} if key else None)
+        return self.refused(answer, code, symbol)
+
+    def test_same_other_replace_delete(self):
+        made = self.put("v", document={"a": [1]}, taskTypes=["HTTP", "SHELL"])
+        self.assertEqual((made["analyzerType"], made["mode"], made["location"], made["document"], made["taskTypes"], made["analyzerVersion"]),
+                         ("v", "program", ["look"], {"a": [1]}, ["HTTP", "SHELL"], 1))
+        self.assertNotIn("members", made)
+        self.assertEqual(self.put("v", taskTypes=["HTTP", "SHELL"], document={"a": [1]}), made)
+        self.assertEqual(self.ok(post("/analyzer", made, to=self.at)), made)  # what is answered can be posted back
+        body = self.refuse(40918, "EXISTS", analyzerType="v", **PROGRAM)
+        self.assertIn("replace", body["message"])
+        self.assertEqual(self.put("v", replace=True)["analyzerVersion"], 2)
+        self.assertEqual(self.ok(get("/analyzer/v", to=self.at))["analyzerVersion"], 2)
+        self.assertEqual(self.ok(delete("/analyzer/v", to=self.at)), {"analyzerType": "v"})
+        self.refused(get("/analyzer/v", to=self.at), 40402)
+        self.refused(delete("/analyzer/v", to=self.at), 40402)
+        self.assertEqual(self.put("v")["analyzerVersion"], 3)
+
+    def test_names_are_its_own(self):
+        self.put("ECHO")  # no task type is meant
+        self.ok(post("/executor", {"executorType": "both", "mode": "remote"}, to=self.at))
+        self.put("both")
+        self.ok(delete("/executor/both", to=self.at))
+        self.assertEqual(self.ok(get("/analyzer/both", to=self.at))["analyzerVersion"], 1)
+        self.refused(post("/exec/task", {"taskType": "both"}, to=self.at), 42220)
+
+    def test_url_and_secrets(self):
+        made = self.put("u", mode="url", location="http://127.0.0.1:9/a", config={"headers": {"X-Api-Key": "s3cret", "X-A": "b"}})
+        self.assertEqual(made["location"], ["http://127.0.0.1:9/a"])
+        self.assertEqual(made["config"]["headers"], {"X-Api-Key": "***", "X-A": "b"})
+        self.refuse(42221, **{k: made[k] for k in ("analyzerType", "mode", "location", "config")}, replace=True)
+        self.refuse(42221, analyzerType="u2", mode="url", location=["http://127.0.0.1:9/"], config={"headers": {"Host": "x"}})
+
+    def test_the_key(self):
+        body = {"analyzerType": "keyed", **PROGRAM}
+        one = self.ok(post("/analyzer", body, to=self.at, headers={"Idempotency-Key": "a-key"}))
+        again = self.ok(post("/analyzer", body, to=self.at, headers={"Idempotency-Key": "a-key"}))
+        self.assertEqual(one, again)
+        self.refuse(40911, key="a-key", analyzerType="other", **PROGRAM)
+
+    def test_bad_bodies(self):
+        good = {"analyzerType": "bad", **PROGRAM}
+        self.refused(post("/analyzer", to=self.at), 40001)
+        for field, value, code in (
+                ("analyzerType", None, 42201), ("analyzerType", "", 42221), ("analyzerType", "1a", 42221), ("analyzerType", "a" * 65, 42221),
+                ("analyzerType", "a b", 42221), ("analyzerType", "a/b", 42221), ("mode", "remote", 42221), ("mode", "PROGRAM", 42221), ("mode", 1, 42201),
+                ("location", [], 42221), ("location", [1], 42201), ("location", {}, 42201), ("location", ["x"] * 17, 42221),
+                ("config", [], 42201), ("config", {"env": 1}, 42201), ("config", {"a": "x" * 65536}, 42216), ("document", "x" * 65536, 42216),
+                ("taskTypes", "ECHO", 42201), ("taskTypes", [1], 42201), ("taskTypes", [""], 42221), ("taskTypes", ["a"] * 65, 42221),
+                ("taskTypes", ["a\nSHELL"], 42221), ("replace", 1, 42201), ("unknown", 1, 42202), ("executorType", "bad", 42202),
+                ("labels", ["a"], 42202), ("sha256", "0" * 64, 42202), ("executorId", "x", 42202), ("analyzer", "x", 42202), ("members", [], 42202)):
+            with self.subTest(field=field, value=str(value)[:40]):
+                self.refuse(code, **{**good, field: value})
+        for field in ("analyzerType", "mode", "location"):
+            self.refuse(42221, **{k: v for k, v in good.items() if k != field})
+        for path in ("../x", "a/../b", "/etc/passwd", "/bin/sh", "a\nb", str(self.dir), f"{self.dir}x/y"):
+            with self.subTest(path=path):
+                self.refuse(42222, "BAD_COMMAND", analyzerType="bad", mode="program", location=[path])
+        for url in ("ftp://a/", "http://user@a/", "http://10.0.0.1/", "http://169.254.169.254/latest", f"http://127.0.0.1:{self.at.port}/x"):
+            with self.subTest(url=url):
+                self.refuse(42223, "URL_BLOCKED", analyzerType="bad", mode="url", location=[url])
+        self.refused(get("/analyzer/bad", to=self.at), 40402)
+
+    def test_pages(self):
+        for i in range(3):
+            self.put(f"page-{i}")
+        offset, seen = 0, []
+        while offset is not None:
+            answer = get(f"/analyzer?limit=2&offset={offset}&total=true", to=self.at)
+            seen += [x["analyzerType"] for x in self.ok(answer)]
+            offset = answer.json["page"]["next"]
+        self.assertEqual(seen, sorted(seen))
+        self.assertEqual(len(seen), answer.json["page"]["total"])
+
+
+class Rights(Case):
+    def test_off_without_dev(self):
+        at = Server(dev=False)
+        self.addCleanup(at.stop)
+        token = {"Authorization": "Bearer " + pathlib.Path(at.dir, "weir.token").read_text().strip()}
+        body = {"analyzerType": "no", **PROGRAM}
+        self.refused(post("/analyzer", body, to=at), 40101)
+        self.assertIn("--allow-executors", self.refused(post("/analyzer", body, to=at, headers=token), 40301, "FORBIDDEN")["message"])
+        self.refused(delete("/analyzer/no", to=at, headers=token), 40301)
+        self.assertEqual(self.ok(get("/analyzer", to=at, headers=token)), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
