@@ -49,15 +49,11 @@ static int talk(const wx_host *h, wx_exec *x, char *err, size_t n) {
   return 0;
 }
 
-/* It leaves a context, and ends in the same turn, but not within start(). */
+/* It leaves a context, and ends within start(). */
 static int leave_and_end(const wx_host *h, wx_exec *x, char *err, size_t n) {
-  (void)err, (void)n;
   h->note(x, WX_NOTE_CONTEXT, 0, "left", 4);
-  h->timer(x, h->now_us(x));
-  return 0;
+  return end_at_once(h, x, err, n);
 }
-
-static void end_now(const wx_host *h, wx_exec *x) { (void)end_at_once(h, x, NULL, 0); }
 
 /* It reports a context, and goes on until that is stored. */
 static int tell_and_stay(const wx_host *h, wx_exec *x, char *err, size_t n) {
@@ -87,7 +83,7 @@ static void stop(const wx_host *h, wx_exec *x, int how) {
 
 #define OPS(type, begin) {.abi = WX_ABI, .size = sizeof(wx_ops), .name = type, .slot = WX_SLOT_ASYNC, .start = begin, .cancel = stop, .woken = has_room}
 static const wx_ops types[] = {OPS("TURN", end_at_once), OPS("LINE", log_and_end), OPS("STAY", log_and_stay), OPS("TALK", talk),
-  {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "LEAVE", .slot = WX_SLOT_ASYNC, .start = leave_and_end, .cancel = stop, .timer = end_now},
+  OPS("LEAVE", leave_and_end),
   {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "TELL", .slot = WX_SLOT_ASYNC, .start = tell_and_stay,
    .cancel = stop, .noted = noted}};
 
