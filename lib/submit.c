@@ -246,7 +246,7 @@ static enum wr_rc read_one(weir_t *h, struct submit *s, uint32_t i, const weir_s
 /* Says which of several is wrong. */
 static enum wr_rc spec_of(size_t n, size_t i, struct wr_err *err) {
   const struct wr_err why = *err;
-  if (n > 1) (void)wr_err_at(err, why.code, why.path, "Spec %zu of %zu: %.200s", i, n, why.msg);
+  if (n > 1) (void)wr_err_at(err, why.code, why.path, "spec[%zu]: %.200s", i, why.msg);
   return why.code;
 }
 

@@ -389,9 +389,9 @@ static void attempt_begin(struct wx_exec *x) {
     a->left = NULL;
   }
   a->recalled = false; /* another start of this attempt needs it again */
+  map64_put(&x->w->live, a->ti, x); /* also one that has ended: its log and its context may wait for the store */
   if (x->ended) return;
   if (!x->begun_us) x->begun_us = clock_mono_us();
-  map64_put(&x->w->live, a->ti, x);
   if (!x->child) exec_limit(x, x->begun_us); /* else: when it has started */
 }
 

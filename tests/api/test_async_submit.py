@@ -285,7 +285,8 @@ class Many(Submits):
         self.refuse(42202, "/tasks/0/taskId", {"tasks": [{"taskId": 1}]}, "/exec/tasks")
         self.refuse(40911, "/tasks/1/taskKey", {"tasks": [good, echo("other", taskKey=key)]}, to="/exec/tasks")
         self.refuse(40911, "/tasks/0/taskKey", {"tasks": [echo("other", taskKey=key)]}, to="/exec/tasks")
-        self.refuse(40911, "/tasks/2/taskKey", {"tasks": [good, echo("a", taskKey="same-" + key), echo("b", taskKey="same-" + key)]}, to="/exec/tasks")
+        answer = self.refuse(40911, "/tasks/2/taskKey", {"tasks": [good, echo("a", taskKey="same-" + key), echo("b", taskKey="same-" + key)]}, to="/exec/tasks")
+        self.assertEqual(answer["message"], "Another task of this request has this taskKey, and was made with other content.")
         answer = self.refuse(42216, "/tasks", {"tasks": [good] * 1001}, "/exec/tasks")
         self.assertEqual((answer["data"]["limit"], answer["data"]["got"]), (1000, 1001))
         self.assertEqual(self.ok(get(f"/monitor/task?user={user}")), [])
@@ -366,6 +367,12 @@ class Lists(Submits):
             self.refused(get(f"/monitor/task?{query}"), 42205)
         for query in ("limit=501", "after=", "after=1", "after=1.x", "after=0.1", "after=1.2.3"):
             self.refused(get(f"/monitor/task?{query}"), 42206)
+        for where, message in (("after=x", "after must be what page.after of an answer said."), ("limit=501", "limit must be 1 to 500, offset 0 or more."),
+                               ("user=%00", "user must be at most 128 characters, UTF-8 without NUL."),
+                               ("group=%ff", "group must be at most 128 characters, UTF-8 without NUL.")):
+            self.assertEqual(get(f"/monitor/task?{where}").json["message"], message)
+        answer = self.refused(get("/monitor/task/1/log?attempt=99999999999"), 42205)
+        self.assertEqual(answer["message"], "attempt must be 1 to 4294967295, or all.")
         self.refused(post("/monitor/task", {}), 40501)
 
 

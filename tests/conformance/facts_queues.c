@@ -122,6 +122,36 @@ static void change_of_a_task_is_none_of_queues(struct world *w) {
   assert_true(same == version && rows == NULL && n == 0);
 }
 
+/* Each change makes every node read all rows. */
+static void what_changes_nothing_is_no_change(struct world *w) {
+  const struct queue_row full = {.user = "same", .group = "g", .max_running = 5, .rate_count = 3, .rate_per_us = 1000000, .weight = 7,
+                                 .order = QUEUE_ORDER_FIFO, .paused = 1};
+  int64_t version = 0, was;
+  size_t n;
+  struct queue_row a = set_known(w, full, 31);
+  (void)all(w, &was, &n);
+  int64_t defs = defs_of(w);
+  struct queue_row again = set(w, full, 31);
+  again.queue_id = a.queue_id;
+  queue_same(&again, &a);
+  set(w, (struct queue_row){.user = "same", .group = "g", .weight = 7}, QUEUE_WEIGHT);
+  set(w, (struct queue_row){.user = "same", .group = "g"}, 0);
+  (void)all(w, &version, &n);
+  assert_true(version == was && defs_of(w) == defs);
+  for (int i = 0; i < 5; i++) { /* one field alone is a change */
+    struct queue_row b = {.user = "same", .group = "g", .max_running = 6, .rate_count = 4, .rate_per_us = 1000000, .weight = 8,
+                          .order = QUEUE_ORDER_PRIORITY, .paused = 0};
+    was = version;
+    set(w, b, 1u << i);
+    (void)all(w, &version, &n);
+    if (version <= was) fail_msg("field %d", i);
+  }
+  set(w, (struct queue_row){.user = "same", .group = "new"}, 0); /* so is a new row, with nothing in it */
+  was = version;
+  (void)all(w, &version, &n);
+  assert_true(version > was);
+}
+
 static void queues_survive(struct world *w) {
   int64_t version = 0;
   struct queue_row a = set_known(w, (struct queue_row){.user = "stays", .group = "g", .max_running = 5}, QUEUE_MAX_RUNNING);
@@ -643,7 +673,8 @@ static void look_says_whether_it_is_whole(struct world *w) {
 }
 
 const struct fact facts_queues[] = {
-  FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues), FACT(queues_survive),
+  FACT(queue_reads_back), FACT(names_of_queues_are_bytes), FACT(queue_is_deleted), FACT(change_of_a_task_is_none_of_queues),
+  FACT(what_changes_nothing_is_no_change), FACT(queues_survive),
   FACT(rate_is_written_and_locked), FACT(many_rates_at_once), FACT(new_rate_takes_over_the_bucket), FACT_SEVERAL(batch_decided_by_older_queues_is_stale),
   FACT_SEVERAL(second_node_waits_for_the_lock), FACT(what_counts_is_found), FACT(tasks_of_flows_count_too),
   FACT(limits_of_a_type), FACT_SEVERAL(note_says_the_type), FACT_SEVERAL(note_says_whose_a_task_is), FACT_SEVERAL(note_of_a_task_that_does_not_count), FACT_SEVERAL(many_notes_at_once),

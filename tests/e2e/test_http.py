@@ -52,6 +52,8 @@ class Plain(Base):
         def handle(r, _):
             if r.path == "/json":
                 return answer(200, '{"a":{"b":[1,{"c":"text"}]},"n":1.5}')
+            if r.path == "/nul":
+                return answer(200, '{"v":"a\\u0000b","ok":"yes"}')
             return answer(int(r.path[2:]), "body " + r.path) if r.path.startswith("/s") else answer(200, r.method + " " + r.body.decode())
         site = self.site(handle)
         server = self.server(site)
@@ -64,6 +66,8 @@ class Plain(Base):
             ({"path": "/json", "pointer": "/a/b"}, "SUCCESS", '[1,{"c":"text"}]'),
             ({"path": "/json", "pointer": "/a/x"}, "FAILED", "pointer: the answer has nothing there."),
             ({"path": "/", "pointer": ""}, "FAILED", "pointer: the answer is not JSON."),
+            ({"path": "/nul", "pointer": "/ok"}, "SUCCESS", "yes"),
+            ({"path": "/nul", "pointer": "/v"}, "SUCCESS", "a\0b"),
             ({"path": "/s204"}, "SUCCESS", None),
             ({"path": "/s404"}, "FAILED", 'The URL answered 404. It says "body /s404".'),
             ({"path": "/s404", "status": [404]}, "SUCCESS", "body /s404"),
@@ -137,6 +141,23 @@ class Plain(Base):
             seen = site.seen(path=f"/{status}")
             self.assertEqual(len(seen), tries, status)
             self.assertEqual([r.headers["idempotency-key"].rsplit(":", 1)[1] for r in seen], ["0", "1"][:tries])
+
+    def test_what_may_change_something_is_sent_once_for_each_attempt(self):
+        """A site that does the work and closes the connection that it had kept, without an answer."""
+        site = self.site(lambda r, _: None if r.path.startswith("/close") and len(site.seen(path=r.path)) == 1 else answer(200, "ok"))
+        server = self.server(site)
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            with self.subTest(method):
+                self.ended(server, self.submit(server, site.url + "/kept"))
+                row = self.ended(server, self.submit(server, f"{site.url}/close-{method}", method=method))
+                self.assertEqual((row["state"], row["attempt"], len(site.seen(path=f"/close-{method}"))), ("FAILED", 1, 1))
+        self.ended(server, self.submit(server, site.url + "/kept"))
+        row = self.ended(server, self.submit(server, site.url + "/close-2", method="POST", attempts=2, backoff={"base": "10ms"}))
+        seen = site.seen("POST", "/close-2")
+        self.assertEqual((row["state"], [r.headers["x-weir-attempt"] for r in seen]), ("SUCCESS", ["1", "2"]))
+        self.ended(server, self.submit(server, site.url + "/kept"))
+        row = self.ended(server, self.submit(server, site.url + "/close-get"))
+        self.assertEqual((row["state"], row["attempt"], len(site.seen("GET", "/close-get"))), ("SUCCESS", 1, 2))  # what only reads may be repeated
 
     def test_nobody_there(self):
         with socket.socket() as s:

@@ -252,6 +252,12 @@ class Verb(unittest.TestCase):
                     self.assertEqual(len(json.loads(f.read())["context"]), 1048576)
                 self.assertEqual(run.wait(), 0)
 
+    def test_a_number_that_is_too_large(self):
+        code, said, error = self.report("--progress", "9007199254740993")
+        self.assertEqual((code, said), (2, ""))
+        self.assertIn("--progress takes whole numbers to 2^53, such as 3 or 3/10, not \"9007199254740993\".", error)
+        self.assertEqual(self.report("--progress", "9007199254740992")[0], 0)
+
     def test_nobody_listens(self):
         for done in (weir("report", "--progress", "1"), weir("report")):
             self.assertEqual((done.returncode, done.stdout), (2, ""))

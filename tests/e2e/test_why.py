@@ -166,6 +166,27 @@ class OneNode(Base):
         server.post(f"/exec/task-ins/{ti}/cancel")
         self.ended(server, waits, "SUCCESS")
 
+    def submit(self, server, **fields):
+        return server.post("/exec/task", {"taskType": "SHELL", "taskContent": "exec sleep 1000", **fields})["tiId"]
+
+    def the_budget_comes_before_the_slots(self, server, asked):
+        """server has 2 slots and a budget of 200. Both are lacking, and the budget is the first that applies."""
+        full = [self.submit(server, cpuOverhead=95) for _ in range(2)]
+        for ti in full:
+            until("it runs", lambda: asked.get(f"/monitor/task/{ti}")["state"] == "RUNNING")
+        costly, cheap = self.submit(server, cpuOverhead=11), self.submit(server, cpuOverhead=10)
+        self.assertIn("has 190 of the --cpu-budget of 200", self.says(asked, costly, "CPU_BUDGET")["whyText"])
+        self.says(asked, cheap, "NO_SLOT")
+        server.post(f"/exec/task-ins/{full[0]}/cancel")
+        def waiting():
+            return [ti for ti in (costly, cheap) if asked.get(f"/monitor/task/{ti}")["state"] == "QUEUED"]
+        until("one of them runs", lambda: len(waiting()) == 1)
+        self.says(asked, waiting()[0], "NO_SLOT")  # there is room for both now
+
+    def test_budget_and_slots(self):
+        server = self.server("--slots", 2, "--cpu-budget", 200, name="budget")
+        self.the_budget_comes_before_the_slots(server, server)
+
     def test_limit_by_the_task_of_a_node(self):
         """Tasks of nodes and stand-alone ones are under one limit, and are counted together."""
         server = self.server("--slots", 1, name="limit")
@@ -215,6 +236,10 @@ class TwoNodes(OneNode):
             row = self.says(self.asked, ti, "UNKILLABLE")
             self.assertIn(f"pid {pid}, \"sleep\"", row["whyText"])
         self.ended(self.asked, ti, "CANCELED")
+
+    def test_budget_and_slots(self):
+        self.assertEqual(self.ill.stop(), 0)
+        self.the_budget_comes_before_the_slots(self.server("--slots", 2, "--cpu-budget", 200, name="budget"), self.asked)
 
     def test_starts_paused_on_the_other(self):
         """Not while a node that could run it starts processes."""

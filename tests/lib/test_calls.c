@@ -144,11 +144,11 @@ static void test_sentences(void **st) {
     if (!strstr(weir_error(h), "params")) fail_msg("params \"%s\": %s", odd[i / 2], weir_error(h));
     assert_null(strstr(weir_error(h), "Spec"));
     IS(weir_create_many(h, three, 3, NULL), WEIR_ERR_INVALID);
-    if (strncmp(weir_error(h), "Spec 2 of 3: ", 13) != 0 || !strstr(weir_error(h), "params")) fail_msg("%s", weir_error(h));
+    if (strncmp(weir_error(h), "spec[2]: ", 9) != 0 || !strstr(weir_error(h), "params")) fail_msg("%s", weir_error(h));
   }
   bad.params = bad.key = NULL, bad.priority = 200;
   IS(weir_create_many(h, three, 3, NULL), WEIR_ERR_INVALID);
-  assert_int_equal(strncmp(weir_error(h), "Spec 2 of 3: ", 13), 0);
+  assert_int_equal(strncmp(weir_error(h), "spec[2]: ", 9), 0);
   bad.priority = 0, bad.type = "nobody";
   IS(weir_create_many(h, three, 3, NULL), WEIR_ERR_UNKNOWN_TYPE); /* the code stays that of its mistake */
   OK(weir_close(h));

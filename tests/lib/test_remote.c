@@ -367,7 +367,7 @@ static void test_bad_spec_of_many(void **st) {
   int before = atomic_load(&asked);
   (void)st;
   IS(weir_create_many(h, three, 3, NULL), WEIR_ERR_INVALID);
-  if (strncmp(weir_error(h), "Spec 2 of 3: params", 19) != 0) fail_msg("%s", weir_error(h));
+  if (strncmp(weir_error(h), "spec[2]: params", 15) != 0) fail_msg("%s", weir_error(h));
   IS(weir_create(h, &bad, NULL), WEIR_ERR_INVALID);
   assert_int_equal(strncmp(weir_error(h), "params", 6), 0);
   IS(atomic_load(&asked), before);

@@ -33,7 +33,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct attempt *ended;
 static struct stored *logs;
 static size_t n_logs, cap_logs, n_timeouts;
-static int failures, fulls, agains, blocked, keep_agains, fenced, keeps_blocked, hold;   /* hold: 1 = the next done() waits; 2 = it does */
+static int failures, fulls, agains, blocked, keep_agains, fenced, keeps_blocked, keeps_full, hold;   /* hold: 1 = the next done() waits; 2 = it does */
 static int slow_ms;
 static int64_t last_ti, paused_us;
 
@@ -148,8 +148,9 @@ static enum log_rc on_context(void *ctx, int64_t ti, uint32_t epoch, int64_t own
   (void)owner;
   pthread_mutex_lock(&mu);
   while (keeps_blocked) pthread_cond_wait(&changed, &mu);
-  enum log_rc rc = take_one(&keep_agains) ? LOG_AGAIN : fenced ? LOG_FENCED : LOG_STORED;
+  enum log_rc rc = take_one(&keep_agains) ? LOG_AGAIN : fenced ? LOG_FENCED : keeps_full ? LOG_NO_SPACE : LOG_STORED;
   struct h_kept *k = find_kept(ti);
+  if (rc == LOG_NO_SPACE) k->no_room++, snprintf(k->refused, sizeof k->refused, "%.*s", (int)(n < 15 ? n : 15), text);
   if (epoch < k->epoch) abort();
   if (rc == LOG_STORED) set_context(k, text, n), k->epoch = epoch, k->contexts++;
   pthread_cond_broadcast(&changed);
@@ -235,6 +236,7 @@ void h_full_logs(int n) { set(&fulls, n); }
 void h_again_logs(int n) { set(&agains, n); }
 void h_keep_again(int n) { set(&keep_agains, n); }
 void h_fence(int on) { set(&fenced, on); }
+void h_full_keeps(int on) { set(&keeps_full, on); }
 
 void h_hold_loop(struct attempt *a) {
   pthread_mutex_lock(&mu);
@@ -288,6 +290,7 @@ void h_remove_tree(const char *path) { nftw(path, remove_one, 8, FTW_DEPTH | FTW
 void h_remove(void) { h_remove_tree(H.dir); }
 
 static struct run_as *policy;
+static const struct worker_keeps keeps = {.context = on_context, .progress = on_progress, .recall = on_recall};
 
 void h_open(const char *also) {
   struct wr_err err;
@@ -304,7 +307,6 @@ void h_open(const char *also) {
   struct rlimit l; /* six of one child; not before: tasks get what was found */
   if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
   if (!H.executors) registry_add_builtins(H.executors = registry_new());
-  static const struct worker_keeps keeps = {.context = on_context, .progress = on_progress, .recall = on_recall};
   const struct worker_opts wo = {.keeps = &keeps, .logs_apart = !H.logs_with_rows, .tools = "/opt/weir tools", .spawner = spawner, .executors = H.executors, .data_dir = H.dir, .shell_allowed = true,
                                  .done = on_done, .timed_out = on_timeout, .pause = on_pause, .log_write = on_log,
                                  .ctx = NULL, .analysis = H.analysis};
@@ -314,7 +316,7 @@ void h_open(const char *also) {
 struct worker *h_second(int shell) {
   struct wr_err err;
   struct worker *w;
-  const struct worker_opts wo = {.executors = H.executors, .data_dir = H.dir, .logs_apart = true, .shell_allowed = shell, .done = on_done, .log_write = on_log};
+  const struct worker_opts wo = {.keeps = &keeps, .executors = H.executors, .data_dir = H.dir, .logs_apart = true, .shell_allowed = shell, .done = on_done, .log_write = on_log};
   if (worker_open(&wo, &w, &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   return w;
 }

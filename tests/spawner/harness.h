@@ -53,6 +53,7 @@ struct h_kept {
   uint32_t epoch;
   char *context; size_t context_len;
   int contexts, progresses;      /* how often they were stored */
+  int no_room; char refused[16]; /* how often there was no room for its context; how the last such one began */
   bool has_progress;
   int64_t total, done;
   double speed;
@@ -62,13 +63,14 @@ struct h_kept h_kept(int64_t ti);        /* as it is now; context valid until th
 struct h_kept h_kept_when(int64_t ti, bool (*is)(const struct h_kept *));   /* waits until it is so */
 void h_leave(int64_t ti, const char *context);   /* for the next attempt of it */
 void h_keep_again(int n);        /* the next n contexts, progresses and looks at what was left get AGAIN */
+void h_full_keeps(int on);       /* there is no room for contexts */
 void h_fence(int on);            /* contexts are refused: the attempt is not the one that runs */
 void h_block_keeps(int on);      /* storing a context waits while it is on */
 void h_hold_loop(struct attempt *a);   /* runs it; the worker's thread stands still in its done() until h_let_loop() */
 void h_let_loop(void);
 void h_block_logs(int on);       /* log_write() waits while it is on */
 void h_slow_logs(int ms);        /* each log_write() takes so long */
-/* A second worker on the same directory, without or with the right to SHELL, with no spawner. */
+/* A second worker on the same directory and store, without or with the right to SHELL, with no spawner. */
 struct worker *h_second(int shell);
 /* The child of a process whose name is that, 0 = none. */
 pid_t h_child(pid_t parent, const char *name);

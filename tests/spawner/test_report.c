@@ -271,6 +271,34 @@ static void test_store_away(void **st) {
   attempt_free(a);
 }
 
+static bool refused_one(const struct h_kept *k) { return strcmp(k->refused, "one") == 0; }
+static bool refused_two(const struct h_kept *k) { return strcmp(k->refused, "two") == 0 && k->no_room > 2; }
+
+/* What a program says while the disk is full is stored when there is room, before its end; of several the newest. */
+static void test_no_room(void **st) {
+  struct buf b = BUF_INIT;
+  char path[128];
+  (void)st;
+  snprintf(path, sizeof path, "%s/two", H.dir);
+  assert_int_equal(mkfifo(path, 0666), 0);
+  buf_printf(&b, "echo '{\"context\":\"one\"}' >&3; read x < %s; echo '{\"context\":\"two\"}' >&3; exit 3", path);
+  h_full_keeps(1);
+  struct attempt *a = h_attempt("SHELL", b.data, NULL);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  (void)h_kept_when(ti, refused_one);
+  close(open(path, O_WRONLY | O_CLOEXEC)); /* while that waits for room */
+  (void)h_kept_when(ti, refused_two);
+  assert_false(h_came_back(ti));
+  h_full_keeps(0);
+  a = h_await(ti);
+  assert_string_equal(h_kept(ti).context, "two");
+  assert_int_equal(h_kept(ti).contexts, 1); /* the former one was never stored */
+  assert_int_equal(a->end, ATTEMPT_FAIL);
+  attempt_free(a);
+  buf_done(&b);
+}
+
 static void test_fenced(void **st) {
   (void)st;
   h_fence(1);
@@ -502,7 +530,7 @@ int main(void) {
     cmocka_unit_test(test_result), cmocka_unit_test(test_ends), cmocka_unit_test(test_log), cmocka_unit_test(test_last_line),
     cmocka_unit_test(test_unknown), cmocka_unit_test(test_garbage), cmocka_unit_test(test_many_warnings), cmocka_unit_test(test_sizes),
     cmocka_unit_test(test_flood), cmocka_unit_test(test_places), cmocka_unit_test(test_closed), cmocka_unit_test(test_children),
-    cmocka_unit_test(test_store_away), cmocka_unit_test(test_fenced), cmocka_unit_test(test_newest_wins), cmocka_unit_test(test_left),
+    cmocka_unit_test(test_store_away), cmocka_unit_test(test_no_room), cmocka_unit_test(test_fenced), cmocka_unit_test(test_newest_wins), cmocka_unit_test(test_left),
     cmocka_unit_test(test_left_large), cmocka_unit_test(test_left_changed), cmocka_unit_test(test_left_user),
     cmocka_unit_test(test_left_unread), cmocka_unit_test(test_left_canceled), cmocka_unit_test(test_stop), cmocka_unit_test(test_wait),
     cmocka_unit_test(test_drain)};

@@ -1,5 +1,9 @@
-/* What waits for a log, to the microsecond: the clock of the worker stands still until the test moves it. Two types of the test's
- * own run on the worker's loop, and a third one says when a turn of the loop is over. */
+/* What waits for a log or a context, to the microsecond: the clock of the worker stands still until the test moves it. Types of the
+ * test's own run on the worker's loop, and one says when a turn of the loop is over. Before that, while the clock goes: contexts for
+ * which there is no room. */
+#include <pthread.h>
+#include <stdio.h>
+
 #include "clock.h"
 #include "harness.h"
 #include "registry.h"
@@ -16,7 +20,8 @@ int64_t __wrap_clock_mono_us(void) {
 }
 
 /* ---- types ---- */
-static atomic_int rooms, cancels;
+static atomic_int rooms, cancels, answers[2];   /* answers: how often contexts were refused, and stored */
+static atomic_int stored_count;
 
 static int end_at_once(const wx_host *h, wx_exec *x, char *err, size_t n) {
   (void)err, (void)n;
@@ -44,6 +49,27 @@ static int talk(const wx_host *h, wx_exec *x, char *err, size_t n) {
   return 0;
 }
 
+/* It leaves a context, and ends within start(). */
+static int leave_and_end(const wx_host *h, wx_exec *x, char *err, size_t n) {
+  h->note(x, WX_NOTE_CONTEXT, 0, "left", 4);
+  return end_at_once(h, x, err, n);
+}
+
+/* It reports a context, and goes on until that is stored. */
+static int tell_and_stay(const wx_host *h, wx_exec *x, char *err, size_t n) {
+  (void)err, (void)n;
+  h->note(x, WX_NOTE_CONTEXT, 0, "told", 4);
+  return 0;
+}
+
+static void noted(const wx_host *h, wx_exec *x, uint32_t count, int answer) {
+  wx_result r = {.size = sizeof r, .exit_code = -1};
+  atomic_fetch_add(&answers[answer == WX_KEPT], 1);
+  atomic_store(&stored_count, (int)count);
+  if (answer == WX_KEPT) h->done(x, &r);
+  else h->log(x, WX_STDOUT, "not\n", 4);
+}
+
 static void has_room(const wx_host *h, wx_exec *x) {
   (void)h, (void)x;
   atomic_fetch_add(&rooms, 1);
@@ -56,7 +82,10 @@ static void stop(const wx_host *h, wx_exec *x, int how) {
 }
 
 #define OPS(type, begin) {.abi = WX_ABI, .size = sizeof(wx_ops), .name = type, .slot = WX_SLOT_ASYNC, .start = begin, .cancel = stop, .woken = has_room}
-static const wx_ops types[] = {OPS("TURN", end_at_once), OPS("LINE", log_and_end), OPS("STAY", log_and_stay), OPS("TALK", talk)};
+static const wx_ops types[] = {OPS("TURN", end_at_once), OPS("LINE", log_and_end), OPS("STAY", log_and_stay), OPS("TALK", talk),
+  OPS("LEAVE", leave_and_end),
+  {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "TELL", .slot = WX_SLOT_ASYNC, .start = tell_and_stay,
+   .cancel = stop, .noted = noted}};
 
 /* ---- the test and the loop ---- */
 
@@ -94,7 +123,56 @@ static void comes_back_after(int64_t ti, int64_t us) {
   assert_true(h_came_back(ti));
 }
 
+/* ---- no room for contexts, while the clock goes ---- */
+
+static bool refused_often(const struct h_kept *k) { return k->no_room > 2; }
+
+/* The executor learns that it is not stored, and later that it is. */
+static void test_no_room_is_told(void **st) {
+  (void)st;
+  h_full_keeps(1);
+  struct attempt *a = h_attempt("TELL", NULL, NULL);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  h_log_reaches(ti, 4);
+  assert_true(atomic_load(&answers[0]) > 0);
+  assert_int_equal(atomic_load(&stored_count), 1);
+  assert_int_equal(atomic_load(&answers[1]), 0);
+  assert_null(h_kept(ti).context);
+  h_full_keeps(0);
+  attempt_free(h_await(ti));
+  assert_int_equal(atomic_load(&answers[1]), 1);
+  assert_int_equal(atomic_load(&stored_count), 1);
+  assert_string_equal(h_kept(ti).context, "told");
+}
+
+/* The node stops meanwhile, and ends all the same; what waited for room goes with it. */
+static void test_no_room_at_the_end(void **st) {
+  struct worker *w = H.w;
+  (void)st;
+  H.w = h_second(0);
+  h_full_keeps(1);
+  struct attempt *a = h_attempt("LEAVE", NULL, NULL);
+  int64_t ti = a->ti;
+  worker_start(H.w, a);
+  (void)h_kept_when(ti, refused_often);
+  assert_false(h_came_back(ti));
+  worker_close(H.w);
+  a = h_await(ti);
+  assert_int_equal(a->end, ATTEMPT_OK);
+  assert_null(h_kept(ti).context);
+  attempt_free(a);
+  h_full_keeps(0);
+  H.w = w;
+}
+
 /* ---- an ended attempt and its log ---- */
+
+static int stand_still(void **st) {
+  (void)st;
+  atomic_store(&stopped_at, clock_mono_us());
+  return 0;
+}
 
 /* The store is away, so it could not take the end of the task either: a minute. What is on its way counts as stored. */
 static void test_a_minute(void **st) {
@@ -151,6 +229,88 @@ static void test_logs_of_their_own(void **st) {
   H.w = w;
 }
 
+/* ---- an ended attempt and its context ---- */
+
+/* The store takes nothing: ten minutes, in which whoever follows this one would begin with an older context. */
+static void test_context_waits(void **st) {
+  (void)st;
+  h_block_keeps(1);
+  int64_t ti = begin("LEAVE", 0);
+  for (int s = 15; s < 600; s += 15) {
+    pass(15 * SECOND);
+    if (h_came_back(ti)) fail_msg("it came back after %d s", s);
+  }
+  comes_back_after(ti, 15 * SECOND);
+  comes_back(ti, ATTEMPT_OK, 0, 0);
+  h_block_keeps(0);
+}
+
+static void test_context_is_stored_late(void **st) {
+  (void)st;
+  h_block_keeps(1);
+  int64_t ti = begin("LEAVE", 0);
+  pass(599 * SECOND);
+  assert_false(h_came_back(ti));
+  assert_null(h_kept(ti).context);
+  h_block_keeps(0);
+  comes_back(ti, ATTEMPT_OK, 0, 0);
+  assert_string_equal(h_kept(ti).context, "left");
+}
+
+/* Its task was deleted, or has another attempt: what it left is of no use. */
+static void test_context_of_a_lost_one(void **st) {
+  (void)st;
+  h_block_keeps(1);
+  int64_t ti = begin("LEAVE", 0);
+  pass(100 * SECOND);
+  worker_stop(H.w, ti, 1, STOP_FENCED);
+  turn_over();
+  assert_false(h_came_back(ti));
+  comes_back_after(ti, 3 * SECOND);
+  comes_back(ti, ATTEMPT_LOST, 0, 0);
+  h_block_keeps(0);
+}
+
+static int64_t drain_grace;
+static void *drain(void *p) {
+  worker_drain(H.w, drain_grace); /* until nothing runs */
+  return p;
+}
+
+/* From then on what is started is handed back. */
+static void until_it_drains(void) {
+  for (bool draining = false; !draining;) {
+    struct attempt *a = h_run("TURN", NULL, NULL);
+    draining = a->end == ATTEMPT_HANDBACK;
+    attempt_free(a);
+  }
+}
+
+/* A planned stop: as long as programs have to end and a bit, half of that at most, but three seconds in any case. */
+static void test_context_at_a_planned_stop(void **st) {
+  static const struct { int64_t grace, waits; } v[] = {{20 * SECOND, 22500000}, {4 * SECOND, 6 * SECOND}, {SECOND, 3 * SECOND}, {0, 3 * SECOND}};
+  struct worker *w = H.w;
+  (void)st;
+  for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+    H.w = h_second(0);
+    h_block_keeps(1);
+    int64_t ti = begin("LEAVE", 0);
+    pass(100 * SECOND);
+    assert_false(h_came_back(ti));
+    pthread_t by;
+    drain_grace = v[i].grace;
+    assert_int_equal(pthread_create(&by, NULL, drain, NULL), 0);
+    until_it_drains();
+    assert_false(h_came_back(ti));
+    comes_back_after(ti, v[i].waits);
+    assert_int_equal(pthread_join(by, NULL), 0);
+    comes_back(ti, ATTEMPT_OK, 0, 0);
+    h_block_keeps(0);
+    worker_close(H.w);
+  }
+  H.w = w;
+}
+
 /* ---- heartbeats ---- */
 
 /* What the log keeps from reporting is not silent: it has all of its time from when there is room. */
@@ -198,9 +358,12 @@ int main(void) {
     if (registry_add(H.executors, &types[i], &err) != WR_OK) fprintf(stderr, "%s\n", err.msg), abort();
   H.logs_with_rows = true;
   h_open(NULL);
-  atomic_store(&stopped_at, clock_mono_us());
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_minute), cmocka_unit_test(test_store_comes_again), cmocka_unit_test(test_told_to_stop),
-                                     cmocka_unit_test(test_logs_of_their_own), cmocka_unit_test(test_heartbeat_while_the_log_is_behind),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_room_is_told), cmocka_unit_test(test_no_room_at_the_end),
+                                     cmocka_unit_test_setup(test_a_minute, stand_still), cmocka_unit_test(test_store_comes_again), cmocka_unit_test(test_told_to_stop),
+                                     cmocka_unit_test(test_logs_of_their_own), cmocka_unit_test(test_context_waits),
+                                     cmocka_unit_test(test_context_is_stored_late), cmocka_unit_test(test_context_of_a_lost_one),
+                                     cmocka_unit_test(test_context_at_a_planned_stop),
+                                     cmocka_unit_test(test_heartbeat_while_the_log_is_behind),
                                      cmocka_unit_test(test_heartbeat)};
   int rc = cmocka_run_group_tests_name("waits", tests, NULL, NULL);
   atomic_store(&stopped_at, 0);

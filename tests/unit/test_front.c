@@ -1,9 +1,12 @@
-/* The front: the thread of /readyz stands still, and whoever waits for it takes no place for ever. */
+/* The front: the thread of /readyz stands still, and whoever waits for it takes no place for ever. And a thread takes the place that
+ * was made for a new connection, in the moment in which that comes in. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "front.h"
@@ -29,11 +32,32 @@ static enum front_then answer(void *ctx, enum front_who who, int fd, char *head,
 
 static void tick(void *ctx) { (void)ctx; }
 
-static int ask(uint16_t port, const char *path) {
+/* ---- the moment ---- */
+static struct front *robbed;         /* by the connection that comes in as the ROBBED_BY-th */
+static int loot = -1;                /* what takes its place */
+static atomic_int came_in;
+enum { ROBBED_BY = MOST + 2 };
+int __real_accept4(int fd, struct sockaddr *addr, socklen_t *n, int flags);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *n, int flags);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *n, int flags) {
+  int got = __real_accept4(fd, addr, n, flags);
+  if (got >= 0 && robbed && atomic_fetch_add(&came_in, 1) + 1 == ROBBED_BY) front_linger(robbed, loot);
+  return got;
+}
+
+/* ---- a client ---- */
+
+static int half_ask(uint16_t port) {
   const struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   assert_int_equal(connect(fd, (const struct sockaddr *)&a, sizeof a), 0);
-  assert_true(dprintf(fd, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path) > 0);
+  assert_true(dprintf(fd, "GET ") > 0);
+  return fd;
+}
+
+static int ask(uint16_t port, const char *path) {
+  int fd = half_ask(port);
+  assert_true(dprintf(fd, "%s HTTP/1.1\r\nHost: x\r\n\r\n", path) > 0);
   return fd;
 }
 
@@ -73,7 +97,31 @@ static void test_probes_that_wait(void **st) {
   front_free(f);
 }
 
+/* A thread whose answer is sent keeps its connection for the rest of what the client sends. */
+static void test_the_place_that_was_made_is_gone(void **st) {
+  (void)st;
+  struct wr_err err;
+  struct front_opts o = {.threads = 1, .most = MOST, .wait_us = 1000000, .answer = answer, .tick = tick};
+  uint16_t port;
+  int fd[ROBBED_BY], other[2];
+  assert_int_equal(front_listen("127.0.0.1:0", &o.listener, &port, &err), WR_OK);
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, other), 0);
+  loot = other[0];
+  robbed = front_new(&o);
+  assert_int_equal(front_start(robbed, &err), WR_OK);
+  for (int i = 0; i < ROBBED_BY; i++) fd[i] = half_ask(port); /* the last one has the place of the first, which it does not get */
+  expect(fd[0], NULL);
+  expect(fd[ROBBED_BY - 1], NULL);
+  expect(ask(port, "/livez"), "well");
+  assert_true(atomic_load(&came_in) > ROBBED_BY);
+  front_close(robbed);
+  front_free(robbed);
+  robbed = NULL;
+  for (int i = 1; i < ROBBED_BY - 1; i++) close(fd[i]);
+  close(other[1]);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_probes_that_wait)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_probes_that_wait), cmocka_unit_test(test_the_place_that_was_made_is_gone)};
   return cmocka_run_group_tests_name("front", tests, NULL, NULL);
 }

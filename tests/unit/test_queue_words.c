@@ -116,7 +116,10 @@ static void machine_is_judged(void **st) {
   o.max_load = 1.5;
   assert_true(load_judge(&o, 1.5, 0, why, sizeof why) && !*why);
   assert_false(load_judge(&o, 1.51, 0, why, sizeof why));
-  assert_string_equal(why, "the load of the machine is 1.51 for each core, more than --max-load 1.50");
+  assert_string_equal(why, "the load of the machine is 1.51 for each core, more than --max-load 1.5");
+  o.max_load = 0.0001;
+  assert_false(load_judge(&o, 1, 0, why, sizeof why));
+  assert_string_equal(why, "the load of the machine is 1.00 for each core, more than --max-load 0.0001");
   assert_true(load_judge(&o, -1, 0, why, sizeof why)); /* it does not tell */
   o = (struct queue_opts){.min_free_bytes = 512LL << 20};
   assert_true(load_judge(&o, 99, 512LL << 20, why, sizeof why));

@@ -46,6 +46,14 @@ static enum store_rc kit_live_flows(struct store *s, int64_t after, struct live_
   return called(s, KIT_FLOWS);
 }
 
+static enum store_rc kit_live_jobs(struct store *s, int64_t after, int64_t *id, size_t n, size_t *n_out) {
+  const struct kit_store *k = store_of(s);
+  *n_out = 0;
+  for (size_t i = 0; i < k->n_job && *n_out < n && (k->page == 0 || *n_out < k->page); i++)
+    if (k->job[i] > after) id[(*n_out)++] = k->job[i];
+  return called(s, KIT_JOBS);
+}
+
 static bool kit_reconciler(struct store *s) {
   (void)called(s, KIT_OFFICE);
   return store_of(s)->office;
@@ -78,7 +86,7 @@ static enum store_rc kit_keys(struct store *s, const char *const *key, size_t n,
 
 static const struct store_ops kit_ops = {.abi = STORE_ABI, .size = sizeof kit_ops, .single = kit_single, .join = kit_join,
   .renew = kit_renew, .tell = kit_tell, .reap = kit_reap, .live_tasks = kit_live_tasks,
-  .live_flows = kit_live_flows, .reconciler = kit_reconciler, .asker = kit_asker, .pulse = kit_pulse, .keys = kit_keys,
+  .live_flows = kit_live_flows, .live_jobs = kit_live_jobs, .reconciler = kit_reconciler, .asker = kit_asker, .pulse = kit_pulse, .keys = kit_keys,
   .wish = kit_wish};
 
 /* ---- the ports ---- */

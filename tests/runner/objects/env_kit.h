@@ -16,7 +16,7 @@
 enum { KIT_HINTS = 512, KIT_KEYS = 8, ME = 7 };
 
 enum kit_call {
-  KIT_JOIN, KIT_RENEW, KIT_TELL, KIT_REAP, KIT_TASKS, KIT_FLOWS, KIT_OFFICE, KIT_ASKER, KIT_PULSE, KIT_KEYS_READ, KIT_WISH, KIT__N
+  KIT_JOIN, KIT_RENEW, KIT_TELL, KIT_REAP, KIT_TASKS, KIT_FLOWS, KIT_JOBS, KIT_OFFICE, KIT_ASKER, KIT_PULSE, KIT_KEYS_READ, KIT_WISH, KIT__N
 };
 
 /* The store: what it answers, and how often it was asked. */
@@ -28,6 +28,7 @@ struct kit_store {
   int64_t me;                         /* the next incarnation */
   const struct live_task *task; size_t n_task;  /* ascending */
   const struct live_flow *flow; size_t n_flow;
+  const int64_t *job; size_t n_job;   /* whose pass is under way */
   size_t page;                        /* the most rows of one answer; 0 = as many as are asked for */
   bool office, rival_asks, asking;    /* this node may reconcile; another one looks for hints; this one does */
   int64_t pulse;

@@ -70,6 +70,10 @@ static void flows(const struct live_flow *f, size_t n) {
   kit.store.n_flow = n;
 }
 static int64_t ago(int64_t us) { return kit.env.wall_us - us; }
+static void jobs(const int64_t *id, size_t n) {
+  kit.store.job = id;
+  kit.store.n_job = n;
+}
 static struct live_task queued(int64_t ti, int64_t age_us) {
   return (struct live_task){.ti = ti, .fi = 1, .state = TASK_QUEUED, .update_us = ago(age_us), .owner_live = true};
 }
@@ -112,6 +116,8 @@ static void a_page_a_turn(void **st) {
     assert_int_equal(rec.state, REC_FLOWS);
   }
   turn();
+  assert_int_equal(rec.state, REC_JOBS);
+  turn();
   assert_int_equal(rec.state, REC_IDLE);
   assert_false(reconciler_busy(&rec));
   assert_int_equal(kit.store.calls[KIT_TASKS], 4);
@@ -143,8 +149,67 @@ static void at_a_fault_it_stays_where_it_is(void **st) {
   kit.store.rc[KIT_FLOWS] = STORE_OK;
   turn();
   turn();
+  assert_int_equal(rec.state, REC_JOBS);
+  turn();
   assert_int_equal(rec.state, REC_IDLE);
   assert_int_equal(kit_count(EV_FLOW_TIMEOUT), 1);
+}
+
+/* Each of them, however many there are, and after the flows. */
+static void jobs_go_page_by_page(void **st) {
+  const int64_t id[] = {3, 4, 9, 10, 77};
+  const struct live_flow f = {.fi = 1, .state = FLOW_RUNNING, .due_us = 1};
+  (void)st;
+  flows(&f, 1);
+  jobs(id, 5);
+  kit.store.page = 2;
+  while (rec.state != REC_JOBS) turn();
+  assert_int_equal(kit_count(EV_FLOW_TIMEOUT), 1);
+  assert_int_equal(kit.store.calls[KIT_JOBS], 0);
+  for (unsigned i = 1; i <= 3; i++) {
+    turn();
+    assert_int_equal(kit.store.calls[KIT_JOBS], i);
+    assert_int_equal(kit_count(EV_JOB), i < 3 ? 2 * i : 5);
+    assert_int_equal(rec.state, REC_JOBS);
+    assert_true(reconciler_busy(&rec));
+    if (i > 1) continue;
+    for (enum store_rc rc = STORE_RETRY; rc <= STORE_DOWN; rc++) { /* at a fault it stays where it is */
+      kit.store.rc[KIT_JOBS] = rc;
+      assert_int_equal(reconciler_turn(&rec), rc);
+      assert_int_equal(kit_count(EV_JOB), 2);
+      assert_int_equal(rec.state, REC_JOBS);
+      assert_int_equal(rec.pass.cursor, 4);
+    }
+    kit.store.rc[KIT_JOBS] = STORE_OK;
+    kit.store.calls[KIT_JOBS] = 1;
+  }
+  turn();
+  assert_int_equal(rec.state, REC_IDLE);
+  size_t n = 0;
+  for (size_t i = 0; i < kit.events.n; i++)
+    if (kit.events.v[i].kind == EV_JOB) assert_int_equal(kit.events.v[i].job, id[n++]);
+  assert_int_equal(n, 5);
+}
+
+/* A node without the office never; a single process only at its start: it knows its own. */
+static void who_looks_at_jobs(void **st) {
+  const int64_t id = 3;
+  (void)st;
+  jobs(&id, 1);
+  kit.store.office = false;
+  (void)pass();
+  assert_int_equal(kit.store.calls[KIT_JOBS], 0);
+  kit.store.office = true;
+  reconciler_now(&rec);
+  (void)pass();
+  assert_int_equal(kit_count(EV_JOB), 1);
+  kit.env.single = true;
+  reconciler_now(&rec);
+  (void)pass();
+  assert_int_equal(kit_count(EV_JOB), 0);
+  reconciler_join(&rec);
+  (void)pass();
+  assert_int_equal(kit_count(EV_JOB), 1);
 }
 
 static void it_waits_while_the_batch_is_full(void **st) {
@@ -671,7 +736,8 @@ static void facts_are_kept(void **st) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    OBJECT(a_page_a_turn), OBJECT(at_a_fault_it_stays_where_it_is), OBJECT(it_waits_while_the_batch_is_full),
+    OBJECT(a_page_a_turn), OBJECT(at_a_fault_it_stays_where_it_is), OBJECT(jobs_go_page_by_page),
+    OBJECT(who_looks_at_jobs), OBJECT(it_waits_while_the_batch_is_full),
     OBJECT(when_the_next_pass_comes), OBJECT(a_new_incarnation_begins_again),
     OBJECT(the_first_sets_every_timer_and_sends_every_hint), OBJECT(what_is_due_is_due_in_every_pass),
     OBJECT(a_refill_sends_hints_until_it_is_full), OBJECT(one_class_that_is_full_stops_no_other),
