@@ -181,7 +181,10 @@ static enum queue_push send_held_list(struct pump *p, uint16_t list, bool *some)
 /* What is held, when it is time. False: away. */
 static bool send_held(struct pump *p) {
   bool some = false;
-  if (clock_mono_us() < p->held_at) return true;
+  pthread_mutex_lock(&p->out_lock);
+  bool due = p->n_held > 0 && clock_mono_us() >= p->held_at;
+  pthread_mutex_unlock(&p->out_lock);
+  if (!due) return true;
   for (uint16_t i = 0; i <= LIMIT_HINT_CLASSES; i++)
     if (is_held(p, i) && send_held_list(p, i, &some) == QUEUE_AWAY) return false;
   p->held_pause = some ? HELD_MIN_US : p->held_pause * 2 < HELD_MAX_US ? p->held_pause * 2 : HELD_MAX_US;
