@@ -272,8 +272,9 @@ static int64_t less(int64_t was, int64_t is) { return was > is ? was - is : 0; }
 /* Tasks and attempts are counted in the row of the job, the rest by what there was and what is left. */
 static void answer_removed(struct call *c, const struct removal *x) {
   const struct job_left none = {0}, *was = x->had ? &x->had->first : &none, *is = &x->left;
-  const struct job_left removed = {.tasks = x->now.gone_tasks, .attempts = x->now.gone_attempts, .logs = less(was->logs, is->logs),
-    .contexts = less(was->contexts, is->contexts), .children = less(was->children, is->children),
+  const struct job_left removed = {.tasks = x->now.gone_tasks, .attempts = x->now.gone_attempts,
+    .logs = less(was->logs, is->logs), .contexts = less(was->contexts, is->contexts),
+    .children = less(was->children, is->children),
     .hints = less(was->hints, is->hints), .processes = less(was->processes, is->processes)};
   j_open(c->out, '{');
   j_i64(c->out, "jobId", c->id);

@@ -6,11 +6,10 @@
 #include "wr_limits.h"
 #ifdef WEIR_REMOTE
 #include <arpa/inet.h>
-#include <curl/curl.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "curl_link.h"
 #include "token.h"
 
 enum { ANSWER_BYTES = 64 << 20 };
@@ -22,36 +21,12 @@ struct client {
   char *url;
 };
 
-/* What is used of libcurl. */
-static struct {
-  __typeof__(curl_global_init) *global_init;
-  __typeof__(curl_easy_init) *init;
-  __typeof__(curl_easy_reset) *reset;
-  __typeof__(curl_easy_setopt) *set;
-  __typeof__(curl_easy_perform) *perform;
-  __typeof__(curl_easy_getinfo) *get;
-  __typeof__(curl_easy_strerror) *text;
-  __typeof__(curl_easy_cleanup) *cleanup;
-  __typeof__(curl_slist_append) *append;
-  __typeof__(curl_slist_free_all) *free_all;
-} lib;
+static const struct curl_calls *lib;
 
 static enum wr_rc load(struct wr_err *err) {
-  const struct { const char *name; void *place; } calls[] = {
-    {"curl_global_init", &lib.global_init}, {"curl_easy_init", &lib.init}, {"curl_easy_reset", &lib.reset},
-    {"curl_easy_setopt", &lib.set}, {"curl_easy_perform", &lib.perform}, {"curl_easy_getinfo", &lib.get},
-    {"curl_easy_strerror", &lib.text}, {"curl_easy_cleanup", &lib.cleanup}, {"curl_slist_append", &lib.append},
-    {"curl_slist_free_all", &lib.free_all}};
-  static const char *const file[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
-  void *so = NULL;
-  for (size_t i = 0; !so && i < sizeof file / sizeof *file; i++) so = dlopen(file[i], RTLD_NOW | RTLD_LOCAL);
-  if (!so) return wr_err_set(err, WR_INTERNAL, "This verb needs libcurl (libcurl.so.4), which is not installed here.");
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    void *f = dlsym(so, calls[i].name);
-    if (!f) return wr_err_set(err, WR_INTERNAL, "The libcurl of this machine has no %s.", calls[i].name);
-    memcpy(calls[i].place, &f, sizeof f);
-  }
-  return lib.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? WR_OK : wr_err_set(err, WR_INTERNAL, "libcurl cannot be used.");
+  const char *why;
+  lib = curl_calls(&why);
+  return lib ? WR_OK : wr_err_set(err, WR_INTERNAL, "This verb needs libcurl: %s", why);
 }
 
 /* ---- the token ---- */
@@ -114,12 +89,12 @@ enum wr_rc client_open(const struct config *c, struct client **out, struct wr_er
   struct client *k = wr_new(struct client);
   while (n > 0 && url[n - 1] == '/') n--;
   k->url = wr_memdup0(url, n);
-  k->curl = lib.init();
-  k->head = lib.append(NULL, "Content-Type: application/json");
-  k->head = lib.append(k->head, "Expect:");
+  k->curl = lib->curl_easy_init();
+  k->head = lib->curl_slist_append(NULL, "Content-Type: application/json");
+  k->head = lib->curl_slist_append(k->head, "Expect:");
   if (*token) {
     snprintf(line, sizeof line, "Authorization: Bearer %s", token);
-    k->head = lib.append(k->head, line);
+    k->head = lib->curl_slist_append(k->head, line);
   }
   *out = k;
   if (k->curl) return WR_OK;
@@ -130,8 +105,8 @@ enum wr_rc client_open(const struct config *c, struct client **out, struct wr_er
 
 void client_close(struct client *k) {
   if (!k) return;
-  if (k->curl) lib.cleanup(k->curl);
-  lib.free_all(k->head);
+  if (k->curl) lib->curl_easy_cleanup(k->curl);
+  lib->curl_slist_free_all(k->head);
   free(k->url);
   free(k);
 }
@@ -148,7 +123,7 @@ static enum wr_rc lost(CURLcode e, const char *method, const char *url, struct w
   bool unsent = e == CURLE_COULDNT_CONNECT || e == CURLE_COULDNT_RESOLVE_HOST || e == CURLE_URL_MALFORMAT ||
                 e == CURLE_UNSUPPORTED_PROTOCOL || e == CURLE_PEER_FAILED_VERIFICATION || strcmp(method, "GET") == 0;
   return wr_err_set(err, unsent ? WR_DB_UNAVAILABLE : WR_OUTCOME_UNKNOWN, "The server %.120s does not answer: %.100s.", url,
-                    lib.text(e));
+                    lib->curl_easy_strerror(e));
 }
 
 static enum wr_rc read_answer(const struct buf *out, long status, json_t **data, struct wr_err *err) {
@@ -172,23 +147,23 @@ enum wr_rc client_ask(struct client *k, const char *method, const char *path, co
   char *text = body ? json_text(body, 0) : NULL;
   long status = 0;
   *data = NULL;
-  lib.reset(k->curl); /* its connection stays */
+  lib->curl_easy_reset(k->curl); /* its connection stays */
   buf_printf(&url, "%s%s", k->url, path);
-  lib.set(k->curl, CURLOPT_URL, url.data);
-  lib.set(k->curl, CURLOPT_NOSIGNAL, 1L);
-  lib.set(k->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  lib.set(k->curl, CURLOPT_CUSTOMREQUEST, method);
-  lib.set(k->curl, CURLOPT_HTTPHEADER, k->head);
-  lib.set(k->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-  lib.set(k->curl, CURLOPT_TIMEOUT_MS, 6 * CONNECT_MS);
-  lib.set(k->curl, CURLOPT_WRITEFUNCTION, more);
-  lib.set(k->curl, CURLOPT_WRITEDATA, &out);
+  lib->curl_easy_setopt(k->curl, CURLOPT_URL, url.data);
+  lib->curl_easy_setopt(k->curl, CURLOPT_NOSIGNAL, 1L);
+  lib->curl_easy_setopt(k->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  lib->curl_easy_setopt(k->curl, CURLOPT_CUSTOMREQUEST, method);
+  lib->curl_easy_setopt(k->curl, CURLOPT_HTTPHEADER, k->head);
+  lib->curl_easy_setopt(k->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+  lib->curl_easy_setopt(k->curl, CURLOPT_TIMEOUT_MS, 6 * CONNECT_MS);
+  lib->curl_easy_setopt(k->curl, CURLOPT_WRITEFUNCTION, more);
+  lib->curl_easy_setopt(k->curl, CURLOPT_WRITEDATA, &out);
   if (text || strcmp(method, "POST") == 0) {
-    lib.set(k->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(text ? strlen(text) : 0));
-    lib.set(k->curl, CURLOPT_POSTFIELDS, text ? text : "");
+    lib->curl_easy_setopt(k->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(text ? strlen(text) : 0));
+    lib->curl_easy_setopt(k->curl, CURLOPT_POSTFIELDS, text ? text : "");
   }
-  CURLcode e = lib.perform(k->curl);
-  (void)lib.get(k->curl, CURLINFO_RESPONSE_CODE, &status);
+  CURLcode e = lib->curl_easy_perform(k->curl);
+  (void)lib->curl_easy_getinfo(k->curl, CURLINFO_RESPONSE_CODE, &status);
   enum wr_rc rc = e == CURLE_OK ? read_answer(&out, status, data, err) : lost(e, method, k->url, err);
   buf_done(&url);
   buf_done(&out);

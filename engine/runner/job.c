@@ -134,7 +134,8 @@ enum store_rc job_request(struct runner *r, struct ev *e) {
   if (!h) return STORE_OK;
   q->job->gone = false; /* its batch may be made again */
   if (q->job->op == JOB_OP_END || q->job->op == JOB_OP_DELETE) {
-    struct job_had *had = jobs_had(&r->jobs, q->job->job_id, h->row.j.state == JOB_DELETING || may_delete(q, h) ? q->job->had : NULL);
+    bool begun = h->row.j.state == JOB_DELETING || may_delete(q, h);
+    struct job_had *had = jobs_had(&r->jobs, q->job->job_id, begun ? q->job->had : NULL);
     job_had_unref(q->job->had);
     q->job->had = had;
   }

@@ -26,14 +26,14 @@ struct jobs {
   struct env *env;
   struct map64 heads;                 /* job_id: struct job_head, in env->mem; of the batch */
   int64_t *wanted; size_t n_wanted, cap_wanted;   /* found too late; until a batch has committed */
-  struct map64 had;                   /* job_id: struct job_had, of jobs that are being deleted; JOBS_HAD at most, all dropped then */
+  struct map64 had;                   /* job_id: struct job_had, of jobs that are deleted; at JOBS_HAD all are dropped */
 };
 
 void jobs_init(struct jobs *j, struct env *env);
 void jobs_done(struct jobs *j);
 void jobs_begin(struct jobs *j);                            /* a batch begins */
 void jobs_committed(struct jobs *j);
-/* What there was of a job whose deletion began: kept when there is nothing yet, and returned with a reference. now may be NULL. */
+/* What there was of a job whose deletion began: kept when nothing is yet, and returned with a reference. now may be NULL. */
 enum { JOBS_HAD = 16 };
 struct job_had;
 struct job_had *jobs_had(struct jobs *j, int64_t id, struct job_had *now);

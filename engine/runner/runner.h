@@ -76,7 +76,7 @@ struct req_job {
   enum job_ask ask;                            /* ASK */
   uint8_t how;                                 /* DELETE */
   struct job now; bool gone;                   /* out of DELETE and END; gone: this took its row away */
-  struct job_had *had;                         /* DELETE: what there is of it, or NULL; the same and END: as this node kept it first */
+  struct job_had *had;                         /* DELETE: what there is, or NULL; out of both: as this node kept it first */
 };
 /* A request and all that it points to belongs to the runner from runner_post() until done(). */
 struct req {

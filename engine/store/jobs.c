@@ -89,13 +89,13 @@ enum wr_rc reader_job_left(struct reader *r, int64_t id, const struct job_look *
                            struct wr_err *err) {
   struct cursor c;
   int64_t *all = ti ? ti : wr_calloc(LIMIT_JOB_LOOK, sizeof *all);
-  size_t got = 0, before = 1;
+  size_t got = 0;
   *out = (struct job_left){0};
   db_select(r->db, &c, Q_JOB_LEFT, ARGS(arg_i(id)));
   while (cursor_next(&c)) add_left(out, c.cell, how);
   enum wr_rc rc = cursor_end(&c, WR_OK, err);
   /* children: what has one of these tasks as its parent, once a row says so; none does yet */
-  for (before = 1; !rc && before != got && got < LIMIT_JOB_LOOK;) {
+  for (size_t before = 1; !rc && before != got && got < LIMIT_JOB_LOOK;) {
     before = got;
     rc = next_ids(r, id, all, &got, &out->contexts, err);
     if (!rc && got > before) rc = count_ids(r->log, Q_IDS_LOG, all + before, got - before, &out->logs, err);
@@ -115,7 +115,8 @@ enum wr_rc reader_job_rows(struct reader *r, const int64_t *ti, size_t n, struct
       {r->db, Q_IDS_TASK, &out->tasks}, {r->db, Q_IDS_ALONE, &out->tasks}, {r->db, Q_IDS_ASYNC, &out->tasks},
       {r->db, Q_IDS_ATTEMPT, &out->attempts}, {r->log, Q_IDS_LOG, &out->logs}, {r->log, Q_CONTEXT_SIZES, &out->contexts},
       {r->log, Q_PROGRESS, &out->contexts}};
-    for (size_t q = 0; !rc && q < sizeof look / sizeof *look; q++) rc = count_ids(look[q].db, look[q].q, ti + i, k, look[q].to, err);
+    for (size_t q = 0; !rc && q < sizeof look / sizeof *look; q++)
+      rc = count_ids(look[q].db, look[q].q, ti + i, k, look[q].to, err);
   }
   return rc;
 }

@@ -174,16 +174,6 @@
   X(Q_JOB, "SELECT " JOB_COLS " FROM job WHERE job_id=?1") \
   X(Q_JOBS, "SELECT " JOB_COLS " FROM job" D(PRIMARY) " WHERE job_id>0 ORDER BY job_id DESC LIMIT ?1 OFFSET ?2") \
   X(Q_JOBS_N, "SELECT COUNT(*) FROM job WHERE job_id>0") \
-  X(Q_JOB_LEFT, "SELECT COALESCE(a.task_type, d.task_type), CASE WHEN i.state IN (4,6,8) THEN 1 WHEN i.state=3 THEN 2 ELSE 0 END, " \
-    "COUNT(*), SUM(i.epoch) FROM job_task j CROSS JOIN task_ins i ON i.ti_id=j.ti_id LEFT JOIN task_async a ON a.ti_id=j.ti_id " \
-    "LEFT JOIN task d ON d.task_id=i.task_id WHERE j.job_id=?1 GROUP BY 1, 2") \
-  X(Q_JOB_IDS, "SELECT j.ti_id, CASE WHEN a.context_len>0 THEN 1 ELSE 0 END FROM job_task j LEFT JOIN task_async a " \
-    "ON a.ti_id=j.ti_id WHERE j.job_id=?1 AND j.ti_id>?2 ORDER BY j.ti_id LIMIT ?3") \
-  X(Q_IDS_TASK, "SELECT ti_id FROM task_ins" D(PRIMARY) " WHERE ti_id" D(ID)) \
-  X(Q_IDS_ALONE, "SELECT ti_id FROM task_alone" D(PRIMARY) " WHERE ti_id" D(ID)) \
-  X(Q_IDS_ASYNC, "SELECT ti_id FROM task_async" D(PRIMARY) " WHERE ti_id" D(ID)) \
-  X(Q_IDS_ATTEMPT, "SELECT ti_id FROM task_attempt" D(PRIMARY) " WHERE ti_id" D(ID)) \
-  X(Q_IDS_LOG, "SELECT DISTINCT ti_id FROM task_log" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_JOB_STATES, "SELECT job_id, " JOB_STUCK_STATE ", 0, 0 FROM job" D(PRIMARY) " WHERE job_id" D(ID)) \
   QUERIES_LOOK(X, D)
 

@@ -38,14 +38,14 @@ enum store_rc store_live_jobs(struct store *s, int64_t after_id, int64_t *id, si
 /* ---- readers ---- */
 /* *out: texts are kept in a. NOT_FOUND: there is none. */
 enum wr_rc reader_job(struct reader *r, int64_t id, struct arena *a, struct job_row *out, struct wr_err *err) WR_MUST;
-/* What there is of the tasks of a job, and beside them, just now: hints of those that are QUEUED, processes of those that run, and
+/* What there is of the tasks of a job, and beside them, just now: hints of those that are QUEUED, processes of those that run,
  * attempts that run behind a URL (unconfirmed: whoever is asked there is told to stop, and nobody sees that it does). Logs and
  * contexts are counted of the first LIMIT_JOB_LOOK tasks; their ids are kept in ti, when that is not NULL, ascending. */
 struct job_left { int64_t tasks, attempts, logs, contexts, children, hints, processes, unconfirmed; };
 enum job_runs_in { JOB_RUNS_INSIDE, JOB_RUNS_PROCESS, JOB_RUNS_URL };
-struct job_look { enum job_runs_in (*runs_in)(const void *ctx, const char *type); const void *ctx; };   /* type may be NULL */
-enum wr_rc reader_job_left(struct reader *r, int64_t id, const struct job_look *how, struct job_left *out, int64_t *ti, size_t *n,
-                           struct wr_err *err) WR_MUST;
+struct job_look { enum job_runs_in (*runs_in)(const void *ctx, const char *type /* may be NULL */); const void *ctx; };
+enum wr_rc reader_job_left(struct reader *r, int64_t id, const struct job_look *how, struct job_left *out, int64_t *ti,
+                           size_t *n, struct wr_err *err) WR_MUST;
 /* How many of these tasks have rows, in each table: what is left of a job that is gone. */
 enum wr_rc reader_job_rows(struct reader *r, const int64_t *ti, size_t n, struct job_left *out, struct wr_err *err) WR_MUST;
 /* A page of all, newest first; out: p->limit of them. *total: how many there are, when p asks; else -1. */

@@ -170,3 +170,18 @@ def small_disk(path, size="32m"):
     finally:
         if mounted:
             subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+class WithRedis:
+    """The same with a Redis of its own, `redis`, which is the queue. Stands before OnMariaDb, or a class of it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        room = directory()
+        cls.addClassCleanup(room.__exit__, None, None, None)
+        cls.redis = Redis(room.__enter__())
+        cls.addClassCleanup(cls.redis.stop)
+
+    def store(self):
+        return (*super().store(), "--queue", self.redis.url)

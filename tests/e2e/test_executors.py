@@ -4,8 +4,8 @@ import os
 import threading
 import unittest
 
-from live import Refused, Server, directory, until
-from services import HAVE_REDIS, OnMariaDb, Redis
+from live import Refused, Server, until
+from services import HAVE_REDIS, OnMariaDb, WithRedis
 from test_report import Base
 
 SAYS = '#!/bin/sh\nprintf %s "{}" > "$WEIR_OUTPUT"\n'
@@ -165,17 +165,8 @@ class ExecutorsOnMariaDb(OnMariaDb, Executors):
 
 
 @unittest.skipUnless(HAVE_REDIS, "no Redis here")
-class ExecutorsWithRedis(ExecutorsOnMariaDb):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        room = directory()
-        cls.addClassCleanup(room.__exit__, None, None, None)
-        cls.redis = Redis(room.__enter__())
-        cls.addClassCleanup(cls.redis.stop)
-
-    def store(self):
-        return (*super().store(), "--queue", self.redis.url)
+class ExecutorsWithRedis(WithRedis, ExecutorsOnMariaDb):
+    pass
 
 
 if __name__ == "__main__":

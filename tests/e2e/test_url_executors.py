@@ -5,8 +5,8 @@ import json
 import signal
 import unittest
 
-from live import Refused, directory, until
-from services import HAVE_REDIS, OnMariaDb, Redis
+from live import Refused, until
+from services import HAVE_REDIS, OnMariaDb, WithRedis
 from test_http import Base, Job
 from websites import answer
 
@@ -280,17 +280,8 @@ class UrlsOnMariaDb(OnMariaDb, Urls):
 
 
 @unittest.skipUnless(HAVE_REDIS, "no Redis here")
-class UrlsWithRedis(UrlsOnMariaDb):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        room = directory()
-        cls.addClassCleanup(room.__exit__, None, None, None)
-        cls.redis = Redis(room.__enter__())
-        cls.addClassCleanup(cls.redis.stop)
-
-    def store(self):
-        return (*super().store(), "--queue", self.redis.url)
+class UrlsWithRedis(WithRedis, UrlsOnMariaDb):
+    pass
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ LAYERS = {
 LIBRARIES = {
     "mysql": r"engine/store/mysql\w*\.[ch]", "mariadb": r"engine/store/mysql\w*\.[ch]", "sqlite3": r"engine/store/sqlite\w*\.[ch]",
     "hiredis": r"engine/queue/redis\w*\.[ch]", "civetweb": r"api/http\.c",
-    "curl": r"lib/remote\.c|cli/client\.c|engine/http/curl_link\.h",
+    "curl": r"lib/remote\.c|engine/base/curl_link\.h",
     "netdb": r"engine/base/resolve\.c",  # getaddrinfo() has no bound
 }
 # What core may ask of the world: memory of base, string functions, and what the compiler adds.

@@ -23,6 +23,7 @@ static bool find(void *lib, const char *name, void *out) {
 
 static void load(void) {
   void *lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+  if (!lib) lib = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
   if (!lib) return;
   bool all = true;
 #define X(name) all = find(lib, #name, &calls.name) && all;
