@@ -259,15 +259,8 @@ static json_t *rate_json(const struct executor_post *p) {
   return json_must(json_pack("{sIss}", "count", (json_int_t)p->rate_count, "per", per));
 }
 
-static enum wr_rc not_there(json_t *const *v, struct wr_err *err) {
-  static const struct { int at; const char *why; } none[] = {
-    {P_ANALYZER, "Analyzers of executors are not there yet: leave out analyzer, and give it in taskConfig."}};
-  for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-    if (v[none[i].at])
-      return fail_at(err, WR_OUT_OF_RANGE, JKEY(NULL, post_field[ADDED_EXECUTOR][none[i].at].name), "%s", none[i].why);
-  if (v[P_REPLACE] && !json_is_boolean(v[P_REPLACE]))
-    return fail_at(err, WR_WRONG_TYPE, JKEY(NULL, "replace"), "replace must be true or false.");
-  return WR_OK;
+static enum wr_rc check_replace(const json_t *v, struct wr_err *err) {
+  return !v || json_is_boolean(v) ? WR_OK : fail_at(err, WR_WRONG_TYPE, JKEY(NULL, "replace"), "replace must be true or false.");
 }
 
 /* location: as an array. */
@@ -296,7 +289,7 @@ enum wr_rc executor_post_parse(const json_t *body, enum added_kind kind, struct 
   *out = (struct executor_post){.kind = kind};
   enum wr_rc rc = read_fields(body, kind, v, err);
   if (!rc) rc = read_names(v, out, err);
-  if (!rc) rc = not_there(v, err);
+  if (!rc) rc = check_replace(v[P_REPLACE], err);
   if (!rc) rc = check_config(v[P_CONFIG], err);
   if (!rc) rc = check_document(v[P_DOCUMENT], err);
   if (!rc) rc = check_labels(v[P_LABELS], err);
