@@ -56,9 +56,6 @@ static enum wr_rc analyzer_settings(json_t *const *v, const struct jpath *at, st
   analyzer_free(t->analyzer);
   t->analyzer = NULL;
   t->analyzer_timeout_us = LIMIT_ANALYSIS_US;
-  for (int i = C_ANALYZER; i <= C_CHILD_FAILURE; i++)
-    if (v[i])
-      return fail_at(err, WR_OUT_OF_RANGE, JKEY(at, config_key[i]), "Analyzers are not there yet: leave out %s.", config_key[i]);
   if (v[C_ANALYZER]) rc = analyzer_read(v[C_ANALYZER], JKEY(at, "analyzer"), &t->analyzer, err);
   if (!rc && v[C_ANALYZER_ATTEMPTS])
     rc = field_int(v[C_ANALYZER_ATTEMPTS], 1, LIMIT_ANALYSES, JKEY(at, "analyzerAttempts"), &attempts, err);
