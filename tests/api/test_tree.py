@@ -1,0 +1,138 @@
+"""Analyses and sub-tasks: what a verdict makes of a task, the tasks that it adds, and wishes about a task that waits for them."""
+import json
+import time
+import uuid
+
+from weirtest import PATIENCE, Case, delete, get, post
+
+
+def echo(text="x", **more):
+    return {"taskType": "ECHO", "taskName": "c", "taskContent": text, **more}
+
+
+def wait(seconds, **more):
+    return {"taskType": "WAIT", "taskName": "w", "taskContent": str(seconds), **more}
+
+
+def parent(*tasks, types=("ECHO", "WAIT"), **more):
+    config = {"analyzer": {"type": "subtasks", "pointer": "/tasks", "taskTypes": list(types)}, **more.pop("config", {})}
+    return {"taskType": "ECHO", "taskName": "p", "taskContent": json.dumps({"tasks": list(tasks)}), "taskConfig": config, **more}
+
+
+class Trees(Case):
+    def start(self, body):
+        return self.ok(post("/exec/task", body))["tiId"]
+
+    def task(self, ti):
+        return self.ok(get(f"/monitor/task/{ti}"))
+
+    def until(self, ti, *states):
+        end = time.monotonic() + PATIENCE
+        while (got := self.task(ti))["state"] not in states:
+            if time.monotonic() > end:
+                raise AssertionError(got)
+            time.sleep(0.01)
+        return got
+
+    def below(self, ti):
+        return sorted(self.ok(get(f"/monitor/task?parentTiId={ti}")), key=lambda t: t["tiId"])
+
+    def ask(self, ti, what):
+        return post(f"/exec/task-ins/{ti}/{what}", {})
+
+    def test_the_analyzer_decides(self):
+        shell = {"taskType": "SHELL", "taskName": "s", "taskContent": "exit 3"}
+        fine = self.start({**shell, "taskConfig": {"analyzer": {"type": "exit-code", "ok": [0, 3]}}})
+        got = self.until(fine, "SUCCESS", "FAILED")
+        self.assertEqual((got["state"], got["verdict"], got["exitCode"], got["attempt"], got["executions"]), ("SUCCESS", "done", 3, 1, 1), got)
+        bad = self.start({**shell, "taskConfig": {"analyzer": {"type": "exit-code", "ok": [0]}, "attempts": 2, "backoff": {"base": "1ms"}}})
+        got = self.until(bad, "SUCCESS", "FAILED")
+        self.assertEqual((got["state"], got["verdict"], got["failures"], got["attempt"]), ("FAILED", "failed", 2, 2), got)
+
+    def test_a_parent_ends_with_its_last_task(self):
+        ti = self.start(parent(echo(), wait(1), user="u", group="g"))
+        got = self.until(ti, "WAITING_CHILDREN")
+        self.assertEqual((got["execStatus"], got["verdict"], got["children"]["total"]), ("RUNNING", "done", 2), got)
+        for child in self.below(ti):
+            self.assertEqual((child["parentTiId"], child["rootTiId"], child["user"], child["group"]), (ti, ti, "u", "g"))
+            self.assertNotIn("jobId", child)
+        got = self.until(ti, "SUCCESS", "FAILED")
+        self.assertEqual((got["state"], got["children"]), ("SUCCESS", {"total": 2, "live": 0, "failed": 0, "known": 0}), got)
+        self.assertLessEqual(max(t["endedAt"] for t in self.below(ti)), got["endedAt"])
+        self.assertEqual([j for j in self.ok(get("/job")) if j["jobId"] < 0], [])
+
+    def test_child_failure(self):
+        bad = {"taskType": "SHELL", "taskName": "b", "taskContent": "exit 1"}
+        ti = self.start(parent(bad, echo(), types=["ECHO", "SHELL"]))
+        got = self.until(ti, "SUCCESS", "FAILED")
+        self.assertEqual((got["state"], got["children"]["failed"]), ("FAILED", 1), got)
+        self.assertIn("did not succeed", got["errorMsg"])
+        ti = self.start(parent(bad, echo(), types=["ECHO", "SHELL"], config={"childFailure": "ignore"}))
+        self.assertEqual(self.until(ti, "SUCCESS", "FAILED")["state"], "SUCCESS")
+
+    def test_keys_are_unique_in_the_tree(self):
+        key = f"root-{uuid.uuid4()}"
+        ti = self.start(parent(echo(taskKey="a"), echo("other", taskKey="a"), echo(taskKey=key), taskKey=key))
+        got = self.until(ti, "SUCCESS", "FAILED")
+        self.assertEqual((got["state"], got["children"]["total"], got["children"]["known"]), ("SUCCESS", 1, 2), got)
+        other = self.start(parent(echo(taskKey="a")))  # in a tree of its own
+        self.assertEqual(self.until(other, "SUCCESS", "FAILED")["children"]["total"], 1)
+
+    def test_trees_are_deep(self):
+        ti = self.start(parent(parent(parent(echo(taskKey="deep")))))
+        self.assertEqual(self.until(ti, "SUCCESS", "FAILED")["state"], "SUCCESS")
+        one = self.below(ti)[0]["tiId"]
+        two = self.below(one)[0]["tiId"]
+        leaf = self.below(two)[0]
+        self.assertEqual((leaf["parentTiId"], leaf["rootTiId"], leaf["taskKey"]), (two, ti, "deep"))
+
+    def test_a_tree_is_canceled_as_one(self):
+        ti = self.start(parent(wait(600), parent(wait(600))))
+        self.until(ti, "WAITING_CHILDREN")
+        inner = next(t["tiId"] for t in self.below(ti) if t["taskType"] == "ECHO")
+        self.until(inner, "WAITING_CHILDREN")
+        self.assertTrue(self.ok(self.ask(ti, "cancel"))["changed"])
+        self.assertEqual(self.until(ti, "CANCELED")["errorMsg"], "Canceled.")
+        for t in self.below(ti) + self.below(inner):
+            self.assertEqual(t["state"], "CANCELED", t)
+
+    def test_a_part_of_a_tree_is_canceled(self):
+        ti = self.start(parent(wait(2), parent(wait(600))))
+        self.until(ti, "WAITING_CHILDREN")
+        inner = next(t["tiId"] for t in self.below(ti) if t["taskType"] == "ECHO")
+        self.until(inner, "WAITING_CHILDREN")
+        self.ok(self.ask(inner, "cancel"))
+        self.until(inner, "CANCELED")
+        got = self.until(ti, "SUCCESS", "FAILED")
+        self.assertEqual((got["state"], [t["state"] for t in self.below(ti) if t["tiId"] != inner]), ("FAILED", ["SUCCESS"]), got)
+
+    def test_pause_and_run(self):
+        ti = self.start(parent(wait(1), {**wait(0), "startAt": "2099-01-01T00:00:00Z"}))
+        self.until(ti, "WAITING_CHILDREN")
+        got = self.ok(self.ask(ti, "pause"))
+        self.assertEqual((got["state"], got["changed"]), ("WAITING_CHILDREN", True))
+        for t in self.below(ti):
+            self.until(t["tiId"], "PAUSED", "SUCCESS")
+        got = self.ok(self.ask(ti, "run"))
+        self.assertEqual((got["state"], got["changed"]), ("WAITING_CHILDREN", False))
+        self.assertEqual(self.until(ti, "SUCCESS", "FAILED")["state"], "SUCCESS")
+
+    def test_a_tree_is_deleted_as_one(self):
+        ti = self.start(parent(wait(600), parent(wait(600)), echo()))
+        self.until(ti, "WAITING_CHILDREN")
+        inner = next(t["tiId"] for t in self.below(ti) if t["taskType"] == "ECHO" and t["taskName"] == "p")
+        self.until(inner, "WAITING_CHILDREN")
+        all_of = [t["tiId"] for t in self.below(ti) + self.below(inner)]
+        self.refused(delete(f"/exec/task-ins/{inner}"), 40922)
+        self.ok(delete(f"/exec/task-ins/{ti}"))
+        end = time.monotonic() + PATIENCE
+        while any(get(f"/monitor/task/{t}").status == 200 for t in all_of + [ti]):
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+
+    def test_in_a_job(self):
+        job = self.ok(post("/job", {"jobKey": f"tree-{uuid.uuid4()}", "closed": True, "tasks": [parent(echo(taskKey="a"), wait(1))]}))
+        got = self.ok(get(f"/job/{job['jobId']}?wait=30"))
+        self.assertEqual((got["state"], got["counts"]["success"], got["counts"]["total"], got["counts"]["executions"]), ("SUCCESS", 3, 3, 3), got)
+        tasks = self.ok(get(f"/monitor/task?jobId={job['jobId']}"))
+        self.assertEqual({t["jobId"] for t in tasks}, {job["jobId"]})
