@@ -105,8 +105,8 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.log_lost_why = (uint8_t)a->log_lost_why;
 }
 
-/* Of a task that was ANALYZING: what its row says of the attempt stays. Another try begins without the result of this one, and the
- * verdict may bring a result of its own. */
+/* Of a task that was ANALYZING: what its row says of the attempt stays. Another try begins without the result of this one, and
+ * the verdict may bring a result of its own. */
 static void analysed_fields(struct task_write *w, const struct attempt *a, bool analysed) {
   const struct verdict *v = a && a->analysis && a->end == ATTEMPT_OK ? &a->analysis->verdict : NULL;
   w->analysed = analysed;
