@@ -64,7 +64,8 @@ static const char *status_of(const struct task_read *in) {
   const struct attempt_row *last = in->n > 0 ? &in->attempt[in->n - 1] : NULL;
   switch (task_show(t)) {
   case SHOWN_QUEUED:
-    if (last && last->epoch == task_attempt_of(t->epoch) && strcmp(last->why, task_ev_name(TASK_EV_LOST)) == 0) return "HOST_DOWN";
+    if (last && last->epoch == task_attempt_of(t->epoch) && strcmp(last->why, task_ev_name(TASK_EV_LOST)) == 0)
+      return "HOST_DOWN";
     break;
   case SHOWN_RUNNING: case SHOWN_PAUSING: case SHOWN_ANALYZING: case SHOWN_WAITING_CHILDREN:
     return "RUNNING";
@@ -128,8 +129,8 @@ static int list_one(void *ctx, const struct task_row *row, const struct async_ro
 }
 
 enum wr_rc h_s0_list(struct call *c) {
-  struct alone_filter f = {.states = 1u << SHOWN_RUNNING | 1u << SHOWN_PAUSING | 1u << SHOWN_CANCELING | ALONE_ANALYZING | ALONE_WAITING,
-                           .alone_only = true};
+  const uint32_t owned = 1u << SHOWN_RUNNING | 1u << SHOWN_PAUSING | 1u << SHOWN_CANCELING;
+  struct alone_filter f = {.states = owned | ALONE_ANALYZING | ALONE_WAITING, .alone_only = true};
   struct page p = {.limit = LIST_MOST};
   int64_t total = -1;
   bool more = false;

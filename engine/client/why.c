@@ -301,7 +301,8 @@ static void queue_of_task(struct why *w, const struct task_row *row, const struc
 static void task_why(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
                      const struct queue_view *of) {
   if (task_final(row->t.state)) return;
-  if (row->t.phase == PHASE_CHILDREN || (row->t.phase == PHASE_ANALYSE && row->t.state != TASK_PAUSED)) return; /* its state says it */
+  bool analysed = row->t.phase == PHASE_ANALYSE && row->t.state != TASK_PAUSED;
+  if (analysed || row->t.phase == PHASE_CHILDREN) return; /* its state says it */
   if (row->t.phase == PHASE_DELETE && row->t.state == TASK_CREATED) {
     why_put(w, "STOPPING", "It is being deleted: the tasks that it added go first.");
     return;

@@ -1,5 +1,5 @@
-/* ANALYZING: an attempt has ended by itself and what it left is stored; its analyzer says what that end is worth. An analysis is an
- * attempt of its own kind, with owner and epoch, and is no try of the task. Pure; owns nothing; any thread.
+/* ANALYZING: an attempt has ended by itself and what it left is stored; its analyzer says what that end is worth. An analysis is
+ * an attempt of its own kind, with owner and epoch, and is no try of the task. Pure; owns nothing; any thread.
  *
  *   phase ANALYSE, QUEUED       it waits for a member that analyses
  *   phase ANALYSE, RUNNING      the analyzer is called

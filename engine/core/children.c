@@ -1,6 +1,6 @@
-/* WAITING_CHILDREN: the verdict about an attempt has added tasks, and the task ends when all of them have ended. It has neither an
- * owner nor a slot; its state is CREATED, so that nothing but that end moves it. Who counts what it added is the caller. Pure; owns
- * nothing; any thread.
+/* WAITING_CHILDREN: the verdict about an attempt has added tasks, and the task ends when all of them have ended. It has neither
+ * an owner nor a slot; its state is CREATED, so that nothing but that end moves it. Who counts what it added is the caller. Pure;
+ * owns nothing; any thread.
  * What never happens: it ends while something lives below it; a cancel ends it before what it added. */
 #include "err.h"
 #include "moves.h"

@@ -121,7 +121,8 @@ const char *delete_error(const struct task *t, const struct task *was, const cha
 #define FACT(x) if (!(x)) return #x
 
 const char *delete_fault(const struct task *t) {
-  bool stops = t->state == TASK_CANCELING, below = t->state == TASK_CREATED, ends = t->state == TASK_FAILED || t->state == TASK_CANCELED; /* CANCELED: it is gone */
+  bool stops = t->state == TASK_CANCELING, below = t->state == TASK_CREATED;
+  bool ends = t->state == TASK_FAILED || t->state == TASK_CANCELED; /* CANCELED: it is gone */
   FACT(stops || ends || below || t->state == TASK_QUEUED || t->state == TASK_RUNNING || t->state == TASK_RETRY_WAIT);
   FACT(t->state != TASK_QUEUED || t->due_us == 0);
   FACT(!stops || t->end_as == TASK_QUEUED || t->end_as == TASK_FAILED || t->end_as == TASK_CANCELED || t->end_as == TASK_TIMEOUT);

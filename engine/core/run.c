@@ -171,7 +171,8 @@ void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, 
   const struct task_policy *pol = ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol;
   const char *error = error_of(t, was, ev);
   if (out & (TASK_OUT_CHANGED | TASK_OUT_GONE)) eff_mark_task(r, c, ev->task, error, ev->result);
-  if (out & TASK_OUT_CHANGED && (was->phase == PHASE_ANALYSE || was->phase == PHASE_CHILDREN)) c->out->task[r->task[ev->task].eff - 1].analysed = 1;
+  bool analysed = was->phase == PHASE_ANALYSE || was->phase == PHASE_CHILDREN;
+  if (out & TASK_OUT_CHANGED && analysed) c->out->task[r->task[ev->task].eff - 1].analysed = 1;
   if (out & TASK_OUT_GONE) c->out->task[r->task[ev->task].eff - 1].gone = 1;
   if (out & TASK_OUT_ATTEMPT_ENDED) keep_attempt(r, c, ev, was, error ? error : ev->error);
   if (out & TASK_OUT_WAITS) eff_after(r, c, AFTER_TIMER, ev->task, pol);

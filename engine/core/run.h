@@ -99,8 +99,7 @@ enum after_kind {
   AFTER_NONE,         /* it was ready, and no longer is */
   AFTER_START,        /* this node claimed it: execute */
   AFTER_PUSH,         /* QUEUED: push its hint; set a timer when it has a queue timeout */
-  AFTER_KILL,         /* CANCELING, PAUSING or gone: tell its owner; task_stop() says why */
-  AFTER_BELOW,        /* what the task has added is to follow it */
+  AFTER_BELOW, AFTER_KILL, /* what it added is to follow it; CANCELING, PAUSING or gone: tell its owner; task_stop() says why */
   AFTER_TIMER,        /* RETRY_WAIT, BLOCKED: set a timer, which rings TASK_EV_DUE at due_us */
   AFTER_FLOW_DONE     /* the flow became final */
 };
@@ -108,8 +107,7 @@ enum after_kind {
 /* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is not the error of a node. */
 struct eff_flow { struct run *r; const char *error; uint32_t of_node; };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
-/* gone: the rows of this stand-alone task are deleted, and its run leaves the cache. analysed: it was ANALYZING, so what its row
- * says of the attempt stays. */
+/* gone: its rows are deleted, and its run leaves the cache. analysed: it was ANALYZING: its row says what the attempt was. */
 struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; uint8_t gone, analysed; };
 struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error;
                      const void *result; };
@@ -119,8 +117,7 @@ struct eff_after {
   uint32_t task, epoch;
   int64_t owner;
   const struct task_policy *pol;  /* READY, START: what it costs; valid during the step */
-  uint8_t slot;                   /* READY, START, PUSH */
-  uint8_t given_up;               /* KILL: a call of an analyzer; killed without a grace */
+  uint8_t slot, given_up;         /* slot: READY, START, PUSH. given_up: KILL of a call of an analyzer, without a grace */
   uint16_t list;                  /* PUSH: where the hint goes */
 };
 

@@ -605,7 +605,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
     if (n->pump[s]) pump_attach(n->pump[s], n->runner);
     /* No queue joins the nodes of this store: each finds in the rows what others have made, as while a queue is away. */
     else if (!store_single(n->store)) runner_queue_away(n->runner, (enum slot_class)s, true);
-    if (works(n) && n->pump[s]) rc = pump_poll(n->pump[s], kind_of(n), err);
+    if ((s == SLOT_ANALYSIS ? calls_analyzers(n->o) : works(n)) && n->pump[s]) rc = pump_poll(n->pump[s], kind_of(n), err);
   }
   if (!rc) rc = clerk_start(n->clerk, n->runner, err); /* before anything runs whose file it may have to doubt */
   if (!rc) rc = runner_thread_start(n->runner, err);

@@ -27,7 +27,8 @@ static enum store_rc keep_last(struct runner *r, const struct cached *c, const s
   int64_t ti = run_ti(c->run, 0);
   enum store_rc rc = store_tasks(r->env.store, &ti, 1, &row, &got);
   if (rc != STORE_OK || got == 0 || was->epoch == 0) return rc;
-  *WR_PUSH(w->former, w->n_former, w->cap_former) = (struct attempt_row){.ti = ti, .epoch = task_attempt_of(was->epoch), .owner = row.ran_by,
+  *WR_PUSH(w->former, w->n_former, w->cap_former) = (struct attempt_row){.ti = ti,
+    .epoch = task_attempt_of(was->epoch), .owner = row.ran_by,
     .start_us = was->start_us, .end_us = row.end_us, .why = task_ev_name(task_last_why(was)),
     .error = arena_strdup(&r->env.mem, row.error), .exit_code = row.exit_code, .signal = row.signal, .run_no = c->alone->run_no};
   return STORE_OK;
@@ -43,24 +44,6 @@ static void move_first(struct runner *r, struct cached *c, const struct req_ask 
   cache_touch(&r->cache, c); /* when the batch does not commit, its old queue is read again */
   alone_move(c->alone, a->queue);
   if (a->queue) wait_asked(r, c, 0, run_ti(c->run, 0), cached_queue(c, 0));
-}
-
-enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
-                        struct ask_answer *got) {
-  struct task was = c->run->task[task].t;
-  struct run_event ev = {.kind = RUN_EV_ASK, .task = task, .ask = a->ask, .force = a->force, .below = a->below};
-  enum run_rc out = RUN_OK;
-  if (run_alone(c->run) && a->ask == ASK_QUEUE) move_first(r, c, a);
-  enum store_rc rc = step_event(&r->step, c, &ev, &out);
-  if (rc != STORE_OK) return rc;
-  got->no = r->step.ctx.no;
-  got->shown = task_show(&c->run->task[task].t); /* the array may have moved */
-  if (r->step.ctx.did & TASK_OUT_BELOW) rc = ask_below(r, c, task, a->ask, a->force);
-  if (rc != STORE_OK) return rc;
-  if (got->no != ASK_OK || !run_alone(c->run)) return STORE_OK;
-  if (task_final(was.state) && was.state != TASK_SUCCESS && !c->alone->gone) rc = keep_last(r, c, &was);
-  beside(r, c, a);
-  return rc;
 }
 
 /* ---- a task that has added others ---- */
@@ -85,7 +68,8 @@ static enum store_rc head_follows(struct job_head *h, enum ask ask, bool force) 
   return STORE_OK;
 }
 
-enum store_rc ask_below(struct runner *r, struct cached *c, uint32_t task, enum ask ask, bool force) {
+/* A wish about a task that has added others is theirs, too. */
+static enum store_rc ask_below(struct runner *r, struct cached *c, uint32_t task, enum ask ask, bool force) {
   static const enum job_wish as[ASK__N] = {[ASK_RUN] = JOB_WISH_RESUME, [ASK_PAUSE] = JOB_WISH_CHECKPOINT,
                                            [ASK_CANCEL] = JOB_WISH_CANCEL, [ASK_DELETE] = JOB_WISH_DELETE};
   struct tree_slot *s;
@@ -116,6 +100,26 @@ static enum store_rc lock_tree(struct runner *r, struct cached *c, uint32_t task
   a->below = a->ask == ASK_DELETE && s->there && s->row.total > 0 && h->got == 1;
   if (a->below && first_of_tree(c)) a->below = job_total(&h->row.j) > 0;
   return STORE_OK;
+}
+
+/* ---- the wish itself ---- */
+
+enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
+                        struct ask_answer *got) {
+  struct task was = c->run->task[task].t;
+  struct run_event ev = {.kind = RUN_EV_ASK, .task = task, .ask = a->ask, .force = a->force, .below = a->below};
+  enum run_rc out = RUN_OK;
+  if (run_alone(c->run) && a->ask == ASK_QUEUE) move_first(r, c, a);
+  enum store_rc rc = step_event(&r->step, c, &ev, &out);
+  if (rc != STORE_OK) return rc;
+  got->no = r->step.ctx.no;
+  got->shown = task_show(&c->run->task[task].t); /* the array may have moved */
+  if (r->step.ctx.did & TASK_OUT_BELOW) rc = ask_below(r, c, task, a->ask, a->force);
+  if (rc != STORE_OK) return rc;
+  if (got->no != ASK_OK || !run_alone(c->run)) return STORE_OK;
+  if (task_final(was.state) && was.state != TASK_SUCCESS && !c->alone->gone) rc = keep_last(r, c, &was);
+  beside(r, c, a);
+  return rc;
 }
 
 /* ---- tasks of a job ---- */

@@ -72,7 +72,8 @@ static const char *joined(struct runner *r, const char *begin, const char *text)
 
 /* What its analyzer says, or why it says nothing. */
 static const char *analysis_error(struct runner *r, const struct attempt *a) {
-  if (a->end != ATTEMPT_OK && a->error) return strncmp(a->error, "Analyzer", 8) == 0 ? a->error : joined(r, "Analyzer failed", a->error);
+  bool told = a->error && strncmp(a->error, "Analyzer", strlen("Analyzer")) == 0;
+  if (a->end != ATTEMPT_OK && a->error) return told ? a->error : joined(r, "Analyzer failed", a->error);
   if (a->end != ATTEMPT_OK) return "Analyzer gave no answer.";
   const struct verdict *v = &a->analysis->verdict;
   if (v->kind == VERDICT_DONE) return NULL;

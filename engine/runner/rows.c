@@ -105,8 +105,8 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
   w->row.log_lost_why = (uint8_t)a->log_lost_why;
 }
 
-/* Of a task that was ANALYZING: what its row says of the attempt stays. Another try begins without the result of this one, and the
- * verdict may bring a result of its own. */
+/* Of a task that was ANALYZING: what its row says of the attempt stays. Another try begins without the result of this one, and
+ * the verdict may bring a result of its own. */
 static void analysed_fields(struct task_write *w, const struct attempt *a, bool analysed) {
   const struct verdict *v = a && a->analysis && a->end == ATTEMPT_OK ? &a->analysis->verdict : NULL;
   w->analysed = analysed;
@@ -192,7 +192,9 @@ static void key_rows(struct runner *r) {
     if (r->keys.v[i].state == KEY_NEW) *WR_PUSH(w->b.key, w->b.n_key, w->cap_key) = r->keys.v[i].w;
 }
 
+/* update_us: so far that of the newest of its tasks, by the clock of its node. */
 static void job_times(struct job_head *h, int64_t now_us) {
+  if (now_us < h->row.update_us) now_us = h->row.update_us;
   bool final = job_final((enum job_state)h->row.j.state);
   if (!final) h->row.end_us = 0;
   else if (h->row.end_us == 0) h->row.end_us = now_us;
@@ -312,17 +314,18 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     def_task_unref(def);
     return rc;
   }
+  bool analysed = f->r->task[f->task].t.phase == PHASE_ANALYSE, tells = executor || analysed; /* others are not told whose it is */
   struct attempt *a = wr_new(struct attempt);
   *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = ref ? run_ni(f->r, run_node_of(f->r, f->task)) : 0,
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : *c->bind.pol,
     .params = c->params ? params_ref(c->params) : NULL, .exit_code = -1, .start_us = f->r->last_us,
     .heartbeat_us = def->heartbeat_us, .executor = executor,
-    .task_key = executor && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL,
-    .job = executor && c->alone && c->alone->job > 0 ? c->alone->job : 0, .given = c->alone && c->alone->given,
+    .task_key = tells && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL,
+    .job = tells && c->alone && c->alone->job > 0 ? c->alone->job : 0, .given = c->alone && c->alone->given,
     .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
   if (a->cleanup) make_clean_up(a);
-  if (f->r->task[f->task].t.phase == PHASE_ANALYSE) 
+  if (analysed)
     make_analysis(a, &f->r->task[f->task].t, c->alone && c->alone->job != 0 ? c->alone->job : -a->ti);
   a->failed = f->r->task[f->task].t.tries;
   a->before = c->alone ? c->alone->run_epoch : 0;

@@ -130,9 +130,6 @@ void job_after(struct runner *r);
 struct submit_below { struct queue_view of; int64_t job, parent, root; uint32_t depth; };
 enum store_rc submit_below(struct runner *r, struct req_task *t, struct task_def *def, const struct submit_below *b) WR_MUST;
 
-/* ask.c. A wish about a task that has added others is theirs, too: the bits say that something is to follow below. */
-enum store_rc ask_below(struct runner *r, struct cached *c, uint32_t task, enum ask ask, bool force) WR_MUST;
-
 /* tree.c. verdict: of an analysis that adds tasks; it is applied with them. settle: parents that may end by what this batch did.
  * event: what a task has added follows it. after: the batch has committed. */
 enum store_rc tree_verdict(struct runner *r, struct ev *e, struct run_event *ev) WR_MUST;

@@ -123,6 +123,7 @@ static void note_job(const struct stepper *s, const struct cached *c, const stru
   bool event = ev->kind == RUN_EV_TASK && out == RUN_OK && was->phase == PHASE_RUN;
   wr_assert(h && h->got == 1);
   if (now->state == was->state && c->run->task[0].eff == 0) return; /* nothing of it changes */
+  if (h->row.update_us < c->run->last_us) h->row.update_us = c->run->last_us;
   jobs_moved(h, &(struct job_step){.was = was, .now = now, .gone = c->alone->gone,
     .lost = event && ev->ev.kind == TASK_EV_LOST,
     .timed_out = event && ev->ev.kind == TASK_EV_TIMEOUT && now->state == TASK_CANCELING && was->state != TASK_CANCELING});

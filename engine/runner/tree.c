@@ -1,13 +1,16 @@
-/* Trees: the verdict about an attempt adds tasks, all of them in the commit of the verdict, and the task that added them ends when the
- * last of them has ended. What is wanted of a task is wanted of all below it: of a whole tree its head says so (job.c), of a part of
- * it a pass goes over what that task added, in slices. The runner thread's.
+/* Trees: the verdict about an attempt adds tasks, all of them in the commit of the verdict, and the task that added them ends
+ * when the last of them has ended. What is wanted of a task is wanted of all below it: of a whole tree its head says so (job.c), of a
+ * part of it a pass goes over what that task added, in slices. The runner thread's.
  * What never happens: tasks without their verdict, or a verdict without its tasks; a parent that ends before its last child. */
 #include "analysis.h"
 #include "runner_int.h"
 
 /* ---- a verdict that adds tasks ---- */
 
-struct adding { struct runner *r; struct ev *e; struct cached *c; uint32_t task; struct req_task *t; struct task_def **def; uint32_t n, fresh; };
+struct adding {
+  struct runner *r; struct ev *e; struct cached *c; uint32_t task;
+  struct req_task *t; struct task_def **def; uint32_t n, fresh;   /* fresh: of n, those that are made */
+};
 
 static const struct verdict *verdict_of(const struct ev *e) { return &e->a->analysis->verdict; }
 
@@ -88,8 +91,8 @@ static enum store_rc read_defs(struct adding *a, struct run_event *ev) {
   return STORE_OK;
 }
 
-/* The row that is the lock of a tree without a job; the first verdict that adds tasks makes it. What was wanted of a former run is
- * forgotten. */
+/* The row that is the lock of a tree without a job; the first verdict that adds tasks makes it. What was wanted of a former run
+ * is forgotten. */
 static void head_begins(struct adding *a) {
   int64_t id = a->e->a->scope;
   struct job_head *h = jobs_head(&a->r->jobs, id);
@@ -116,7 +119,8 @@ static void head_begins(struct adding *a) {
 static struct submit_below below_of(const struct adding *a) {
   const struct alone *x = a->c->alone;
   int64_t ti = run_ti(a->c->run, a->task);
-  struct submit_below b = {.job = a->e->a->scope, .parent = ti, .root = x && x->root ? x->root : ti, .depth = (x ? x->depth : 0) + 1};
+  struct submit_below b = {.job = a->e->a->scope, .parent = ti, .root = x && x->root ? x->root : ti,
+                           .depth = (x ? x->depth : 0) + 1};
   if (x) b.of = (struct queue_view){x->user, x->group, 0, 0, NULL};
   else b.of = cached_queue(a->c, a->task);
   return b;
@@ -204,7 +208,9 @@ enum store_rc tree_verdict(struct runner *r, struct ev *e, struct run_event *ev)
 
 /* ---- the end of a parent ---- */
 
-static bool waits(const struct task *t) { return t->phase == PHASE_CHILDREN || (t->phase == PHASE_DELETE && t->state == TASK_CREATED); }
+static bool waits(const struct task *t) {
+  return t->phase == PHASE_CHILDREN || (t->phase == PHASE_DELETE && t->state == TASK_CREATED);
+}
 
 static const struct job_head *head_of(const struct runner *r, const struct cached *c, int64_t ti) {
   return jobs_head(&r->jobs, c->alone && c->alone->job != 0 ? c->alone->job : -ti);
@@ -222,6 +228,8 @@ static enum store_rc end_parent(struct runner *r, struct cached *c, uint32_t tas
   enum run_rc out;
   struct run_event ev = {.kind = RUN_EV_TASK, .task = task,
                          .ev = {.kind = TASK_EV_CHILDREN, .bad = s->row.failed > 0 && !s->row.ignore}};
+  const struct job_head *h = head_of(r, c, s->row.ti);
+  if (h && c->run->last_us < h->row.update_us) c->run->last_us = h->row.update_us; /* not before the last that it added */
   return step_event(&r->step, c, &ev, &out);
 }
 
@@ -308,8 +316,9 @@ static enum store_rc follow(struct runner *r, const struct cached *c, uint32_t t
   struct job_head *h = jobs_head(&r->jobs, first ? -ti : c->alone->job);
   if (first) {
     if (!h || h->got != 1) return STORE_OK;
-    if (t->phase == PHASE_DELETE && h->row.j.wish != JOB_WISH_DELETE) h->changed = job_delete(&h->row.j, JOB_FORCE) == ASK_OK;
-    else if (t->end_as == TASK_CANCELED && h->row.j.wish != JOB_WISH_CANCEL) h->changed = job_asked(&h->row.j, JOB_ASK_CANCEL) == ASK_OK;
+    struct job *j = &h->row.j;
+    if (t->phase == PHASE_DELETE && j->wish != JOB_WISH_DELETE) h->changed |= job_delete(j, JOB_FORCE) == ASK_OK;
+    else if (t->end_as == TASK_CANCELED && j->wish != JOB_WISH_CANCEL) h->changed |= job_asked(j, JOB_ASK_CANCEL) == ASK_OK;
     return STORE_OK;
   }
   adopt(t, s);

@@ -49,9 +49,15 @@ void trees_moved(struct trees *t, struct tree_slot *s, const struct task *was, c
   if (gone || (lives(was) && !lives(now))) trees_settle(t, s);
 }
 
+/* Also of one that nothing has asked for yet: what is below it may end behind it in this batch, and must not write its row. */
 void trees_gone(struct trees *t, int64_t ti) {
   struct tree_slot *s = t->rows.n > 0 ? map64_get(&t->rows, ti) : NULL;
-  if (s) s->gone = true;
+  if (!s) {
+    s = arena_zalloc(&t->env->mem, sizeof *s);
+    s->row.ti = ti;
+    (void)map64_put(&t->rows, ti, s);
+  }
+  s->gone = true;
 }
 
 void trees_next(struct trees *t, int64_t ti, int64_t fi) {

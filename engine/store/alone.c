@@ -314,7 +314,8 @@ static enum wr_rc look_open(struct look *k, struct wr_err *err) {
   const struct alone_filter *f = k->f;
   struct alone_pos from;
   bool named = f->user && (*f->user || (f->group && *f->group)), goes_on = f->pos && f->pos->ti, gathered = false;
-  k->q = f->parent ? Q_LOOK_CHILDREN : f->job ? Q_LOOK_JOB : f->alone_only ? Q_LOOK_ALL : f->user || f->group || f->type ? Q_LOOK_NODES : Q_LOOK_INS;
+  bool filters = f->user || f->group || f->type;
+  k->q = f->parent ? Q_LOOK_CHILDREN : f->job ? Q_LOOK_JOB : f->alone_only ? Q_LOOK_ALL : filters ? Q_LOOK_NODES : Q_LOOK_INS;
   k->in_time = f->alone_only && !is_listed(f);
   k->by_number = store_single(k->r->s) || !f->alone_only || is_listed(f);
   enum wr_rc rc = begin_at(k, &from, err);

@@ -27,8 +27,8 @@ void ins_row_async(const struct cell *c, struct async_row *r, struct arena *a) {
   (void)ins_row_hash(&c[14], r->hash);
 }
 void ins_row_tree(const struct cell *c, struct tree_row *r) {
-  *r = (struct tree_row){.ti = I(0), .verdict = fit_u8(I(1)), .ignore = fit_u8(I(2)), .wish = fit_u8(I(3)), .pass = !cell_null(&c[4]),
-                         .pass_at = I(4), .total = I(5), .live = I(6), .failed = I(7), .known = I(8)};
+  *r = (struct tree_row){.ti = I(0), .verdict = fit_u8(I(1)), .ignore = fit_u8(I(2)), .wish = fit_u8(I(3)),
+                         .pass = !cell_null(&c[4]), .pass_at = I(4), .total = I(5), .live = I(6), .failed = I(7), .known = I(8)};
 }
 void ins_row_queue(const struct cell *c, struct queue_row *r, struct arena *a) {
   *r = (struct queue_row){.queue_id = I(0), .user = T(1), .group = T(2), .max_running = N(3), .weight = fit_i32(N(4)),

@@ -157,7 +157,8 @@ static enum store_rc leave_jobs(struct my *s, struct batch *b, size_t from, size
   sql_ch(&s->sql, ')');
   rc = run_statement(s, b, WANT_NOTHING, 0, n);
   if (rc) return rc;
-  sql_str(&s->sql, "DELETE c FROM task_async a JOIN task_child c ON c.parent_ti=a.parent_ti AND c.ti_id=a.ti_id WHERE a.ti_id IN(");
+  sql_str(&s->sql, "DELETE c FROM task_async a JOIN task_child c ON c.parent_ti=a.parent_ti AND c.ti_id=a.ti_id "
+                   "WHERE a.ti_id IN(");
   sql_ids(&s->sql, b->gone + from, n);
   sql_ch(&s->sql, ')');
   return STORE_OK;
@@ -166,7 +167,8 @@ static enum store_rc leave_jobs(struct my *s, struct batch *b, size_t from, size
 /* The batch has updated the tasks before, so they are there. Other rows may be missing: a task may be final, or never have
  * run. */
 enum store_rc write_gone(struct my *s, struct batch *b) {
-  static const char *const table[] = {"task_context", "task_progress", "task_tree", "task_async", "task_alone", "task_attempt", "task_ins"};
+  static const char *const table[] = {"task_context", "task_progress", "task_tree", "task_async", "task_alone",
+                                      "task_attempt", "task_ins"};
   const size_t last = sizeof table / sizeof *table - 1;
   enum store_rc rc = STORE_OK;
   for (size_t i = 0; i < b->n_gone && rc == STORE_OK; i += MY_IN_MAX) {

@@ -6,7 +6,8 @@ static void put_tree(struct my *s, const struct tree_row *r) {
   buf_printf(&s->sql.b, "(%lld,%u,%u,%u,", (long long)r->ti, r->verdict, r->ignore, r->wish);
   if (r->pass) sql_i64(&s->sql, r->pass_at);
   else sql_str(&s->sql, "NULL");
-  buf_printf(&s->sql.b, ",%lld,%lld,%lld,%lld)", (long long)r->total, (long long)r->live, (long long)r->failed, (long long)r->known);
+  buf_printf(&s->sql.b, ",%lld,%lld,%lld,%lld)", (long long)r->total, (long long)r->live, (long long)r->failed,
+             (long long)r->known);
 }
 
 enum store_rc write_trees(struct my *s, struct batch *b) {

@@ -33,8 +33,8 @@
   X(Q_LOOK_KEYS, LOOK_FROM(D, D(BY)("task_async_scope")) "a.task_key>=?4 AND a.task_key<?5 LIMIT ?3") \
   X(Q_LOOK_JOB, "SELECT " D(STRAIGHT) LOOK_COLS " FROM job_task j" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=j.ti_id " \
     "CROSS JOIN task_ins i ON i.ti_id=j.ti_id WHERE j.job_id=?4 AND j.ti_id<?2 ORDER BY j.ti_id DESC LIMIT ?3") \
-  X(Q_LOOK_CHILDREN, "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_child c" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=c.ti_id " \
-    "CROSS JOIN task_ins i ON i.ti_id=c.ti_id WHERE c.parent_ti=?4 AND c.ti_id<?2 AND (?5=0 OR a.job_id=?5) " \
+  X(Q_LOOK_CHILDREN, "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_child c" D(PRIMARY) " CROSS JOIN task_async a " \
+    "ON a.ti_id=c.ti_id CROSS JOIN task_ins i ON i.ti_id=c.ti_id WHERE c.parent_ti=?4 AND c.ti_id<?2 AND (?5=0 OR a.job_id=?5) " \
     "ORDER BY c.ti_id DESC LIMIT ?3") \
   X(Q_JOB_LEFT, "SELECT COALESCE(a.task_type, d.task_type), CASE WHEN i.state IN (4,6,8) THEN 1 WHEN i.state=3 THEN 2 " \
     "ELSE 0 END, COUNT(*), SUM(i.epoch) FROM job_task j CROSS JOIN task_ins i ON i.ti_id=j.ti_id " \

@@ -92,11 +92,9 @@ struct task_write {
   int64_t expect_epoch;           /* stand-alone UPDATE: epoch and state must be as read, else STALE (its row is its own lock) */
   int expect_state;               /* -1 = do not check (tasks of a flow: the flow row is locked) */
   struct task_wished expect_wished;   /* the same of a task that stops: another node may have taken a wish since the read */
-  bool clear_result;              /* UPDATE: a new try begins, so a result of NULL clears what is there */
-  bool analysed;                  /* UPDATE: its phase may have been ANALYSE: phase and again are written also where they are 0 */
-  const char *new_result; size_t new_result_len;   /* UPDATE without `finish`: takes the place of the result; NULL = keep */
-  bool stale;                     /* out */
-  bool held;                      /* out, of a stand-alone task: somebody else has locked its row */
+  bool clear_result, analysed;    /* UPDATE: a result of NULL clears what is there; phase and again are written, 0 or not */
+  const char *new_result; size_t new_result_len;   /* UPDATE without `finish`: in place of the result; NULL = keep */
+  bool stale, held;               /* out; held, of a stand-alone task: somebody else has locked its row */
   struct task_row row;
 };
 struct attempt_row {              /* task_attempt: an attempt that ended and was followed by another; written again, it stays */
@@ -116,8 +114,7 @@ struct key_write { const char *key; struct key_row row; };  /* 1 to LIMIT_KEY_CH
 #include "store_whose.h"
 #include "store_async.h" /* what only a stand-alone task has */
 #include "store_queues.h" /* queues, and what counts in them */
-#include "store_jobs.h"
-#include "store_trees.h"
+#include "store_jobs.h" /* and trees */
 struct batch {
   int64_t id;                     /* unique: incarnation << 32 | counter; becomes `version` and the receipt */
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
@@ -126,10 +123,9 @@ struct batch {
   struct attempt_row *attempt; size_t n_attempt;
   struct key_write *key; size_t n_key;      /* ascending by strcmp(), each once; a key that is there already: STORE_RETRY */
   struct async_write *async; size_t n_async;      /* ascending ti; see store_async.h */
-  const struct whose_row *whose; size_t n_whose;  /* each replaces the one of its (fi, ti), if there is one */
+  const struct whose_row *whose; size_t n_whose; const struct tree_row *tree; size_t n_tree;  /* each replaces the one there is */
   const int64_t *gone; size_t n_gone;             /* ascending ti: stand-alone tasks that are deleted; see store_async.h */
   struct job_write *job; size_t n_job;            /* ascending job_id, each once; locked by store_job_lock(), or new */
-  const struct tree_row *tree; size_t n_tree;     /* each replaces the one of its task */
   const struct queue_rate *rate; size_t n_rate;   /* ascending queue_id, each once; see store_queues.h */
   const struct count_note *note; size_t n_note;   /* ascending ti, each once; tasks that count. Not for a store of one process */
   const int64_t *unnote; size_t n_unnote;         /* ascending ti: tasks that do not count, noted or not */

@@ -33,7 +33,8 @@ struct async_row {
  * there. INSERT: a key that another row has (of a task that is not deleted, or of this batch): STORE_RETRY, as with
  * idempotency keys.
  *
- * gone: the rows of these tasks in task_ins, task_alone, task_async and task_attempt are deleted, and those of task_tree and task_child. So the batch must also
+ * gone: the rows of these tasks in task_ins, task_alone, task_async, task_attempt, task_tree, task_child are deleted.
+ * So the batch must also
  * UPDATE the task with the state and epoch that it must have (task_write.expect_state): the delete comes after that check, in
  * the same commit, and before the inserts of async rows, so the batch may give the key of such a task to another one. No
  * async row of it, and no task that the same batch inserts. What the task's attempts reported and logged is not touched here:

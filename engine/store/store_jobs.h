@@ -7,6 +7,7 @@
 #ifndef STORE_JOBS_H
 #define STORE_JOBS_H
 #include "job.h"
+#include "store_trees.h"
 
 struct store;
 struct reader;

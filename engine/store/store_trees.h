@@ -1,12 +1,14 @@
-/* Trees: tasks that the verdict about another task has added. Part of store.h, which alone includes it.
+/* Trees: tasks that the verdict about another task has added. Part of store.h; store_jobs.h includes it.
  *
  * Who is whose stands in the async row and never changes; task_child lists what a task has added, and a row of it comes and goes
- * with the async row. What a task has because it was analysed stands in a row of task_tree, written under the lock of the tree: the
- * job, or where there is none a row among those of jobs whose id is minus that of the first task (protocol.md, rule 39). Nothing
- * lists that row. It goes with its task. */
+ * with the async row. What a task has because it was analysed stands in a row of task_tree, written under the lock of its tree:
+ * the job, or where there is none a row among those of jobs whose id is minus that of the first task (protocol.md, rule 39).
+ * Nothing lists that row. It goes with its task. */
 #ifndef STORE_TREES_H
 #define STORE_TREES_H
 
+struct store;
+struct reader;
 struct tree_row {
   int64_t ti;                     /* the first member, as in other rows */
   uint8_t verdict;                /* enum task_said, of the newest one */
