@@ -37,8 +37,8 @@
     "ON a.ti_id=c.ti_id CROSS JOIN task_ins i ON i.ti_id=c.ti_id WHERE c.parent_ti=?4 AND c.ti_id<?2 AND (?5=0 OR a.job_id=?5) " \
     "ORDER BY c.ti_id DESC LIMIT ?3") \
   X(Q_JOB_LEFT, "SELECT COALESCE(a.task_type, d.task_type), CASE WHEN i.state IN (4,6,8) THEN 1 WHEN i.state=3 THEN 2 " \
-    "ELSE 0 END, COUNT(*), SUM(i.epoch) FROM job_task j CROSS JOIN task_ins i ON i.ti_id=j.ti_id " \
-    "LEFT JOIN task_async a ON a.ti_id=j.ti_id LEFT JOIN task d ON d.task_id=i.task_id WHERE j.job_id=?1 GROUP BY 1, 2") \
+    "ELSE 0 END, 1, i.epoch FROM job_task j CROSS JOIN task_ins i ON i.ti_id=j.ti_id " \
+    "LEFT JOIN task_async a ON a.ti_id=j.ti_id LEFT JOIN task d ON d.task_id=i.task_id WHERE j.job_id=?1") \
   X(Q_JOB_IDS, "SELECT j.ti_id, CASE WHEN a.context_len>0 THEN 1 ELSE 0 END FROM job_task j LEFT JOIN task_async a " \
     "ON a.ti_id=j.ti_id WHERE j.job_id=?1 AND j.ti_id>?2 ORDER BY j.ti_id LIMIT ?3") \
   X(Q_IDS_TASK, "SELECT ti_id FROM task_ins" D(PRIMARY) " WHERE ti_id" D(ID)) \
