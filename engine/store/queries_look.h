@@ -45,7 +45,6 @@
   X(Q_IDS_ALONE, "SELECT ti_id FROM task_alone" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_IDS_ASYNC, "SELECT ti_id FROM task_async" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_IDS_ATTEMPT, "SELECT ti_id FROM task_attempt" D(PRIMARY) " WHERE ti_id" D(ID)) \
-  X(Q_IDS_LOG, "SELECT DISTINCT ti_id FROM task_log" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_LOOK_LIVE, "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_alone l" D(PRIMARY) " CROSS JOIN task_async a ON a.ti_id=l.ti_id " \
     "CROSS JOIN task_ins i ON i.ti_id=l.ti_id WHERE l.ti_id<?2 ORDER BY l.ti_id DESC LIMIT ?3") \
   X(Q_LOOK_INS, "SELECT " D(STRAIGHT) LOOK_INS_COLS LOOK_INS_FROM(D) LOOK_INS_ORDER) \
