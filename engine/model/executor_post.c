@@ -14,8 +14,8 @@
 #include "text.h"
 #include "wr_limits.h"
 
-enum { P_TYPE, P_ID, P_MODE, P_LOCATION, P_DOCUMENT, P_CONFIG, P_LABELS, P_MAX_RUNNING, P_RATE, P_SHA256, P_ANALYZER, P_TASK_TYPES,
-       P__KEPT, P_REPLACE = P__KEPT, P__USED, P__N = P__USED + 6 };
+enum { P_TYPE, P_ID, P_MODE, P_LOCATION, P_DOCUMENT, P_CONFIG, P_LABELS, P_MAX_RUNNING, P_RATE, P_SHA256, P_ANALYZER,
+       P_TASK_TYPES, P__KEPT, P_REPLACE = P__KEPT, P__USED, P__N = P__USED + 6 };
 enum { PATH_BYTES = 4096, PART_BYTES = 255, LABELS = 32, SHA256_CHARS = 64, URL_BYTES = 4096 };
 
 /* Those up to P__KEPT are the content. Server-made fields are accepted and ignored: what GET answers can be posted back. A kind

@@ -314,7 +314,8 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     def_task_unref(def);
     return rc;
   }
-  bool analysed = f->r->task[f->task].t.phase == PHASE_ANALYSE, tells = executor || analysed; /* others are not told whose it is */
+  bool analysed = f->r->task[f->task].t.phase == PHASE_ANALYSE;
+  bool tells = executor || analysed; /* the others do not hear of a key or a job */
   struct attempt *a = wr_new(struct attempt);
   *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = ref ? run_ni(f->r, run_node_of(f->r, f->task)) : 0,
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),

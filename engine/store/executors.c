@@ -178,7 +178,8 @@ static enum wr_rc executor_delete(struct store *s, void *job, struct wr_err *err
   enum there there;
   enum wr_rc rc = look_now(s, j, &there, err);
   if (!rc && there == THERE_NOT) rc = wr_err_set(err, WR_NOT_FOUND, "There is no %s %s.", j->t->word, j->row->type);
-  if (!rc && j->row->kind == ADDED_EXECUTOR) rc = type_limits_put(s, j->row->type, NULL, err); /* rows of queues before versions */
+  if (!rc && j->row->kind == ADDED_EXECUTOR) /* rows of queues before versions */
+    rc = type_limits_put(s, j->row->type, NULL, err);
   if (!rc) rc = raise(s, j->t, err);
   if (!rc && j->row->kind == ADDED_ANALYZER) rc = no_executor(s, j, err);
   for (const struct use *u = j->t->use; !rc && u->what; u++) rc = no_use(s, j, u, err);
