@@ -1,6 +1,6 @@
 /* Trees: the verdict about an attempt adds tasks, all of them in the commit of the verdict, and the task that added them ends
- * when the last of them has ended. What is wanted of a task is wanted of all below it: of a whole tree its head says so (job.c), of
- * a part of it a pass goes over what that task added, in slices. The runner thread's.
+ * when the last of them has ended. What is wanted of a task is wanted of all below it: of a whole tree its head says so (job.c),
+ * of a part of it a pass goes over what that task added, in slices. The runner thread's.
  * What never happens: tasks without their verdict, or a verdict without its tasks; a parent that ends before its last child. */
 #include "analysis.h"
 #include "runner_int.h"
