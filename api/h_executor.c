@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "added.h"
+#include "analysis.h"
 #include "call.h"
 #include "clock.h"
 #include "exec_offers.h"
@@ -151,12 +152,23 @@ static enum wr_rc check_name(struct call *c, const struct executor_post *p) {
   return wr_err_at(&c->err, WR_EXISTS, "/executorType", "%s is a task type of this server: choose another name.", p->type);
 }
 
+/* The default analyzer of its tasks. */
+static enum wr_rc check_analyzer(struct call *c, const struct executor_post *p) {
+  const struct executor *x = NULL;
+  if (!p->analyzer || p->analyzer->kind != ANALYZER_NAMED) return WR_OK;
+  enum wr_rc rc = defs_analyzer_find(c->api->o.defs, p->analyzer->name, &x, &c->err);
+  if (rc != WR_OK || x) return rc;
+  return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/analyzer", "There is no analyzer %s: register it first (POST /analyzer).",
+                   p->analyzer->name);
+}
+
 static enum wr_rc save(struct call *c, enum added_kind kind, struct key_write *key) {
   struct executor_post p;
   enum wr_rc rc = executor_post_parse(c->body, kind, &p, &c->err);
   if (rc == WR_OK) rc = check_name(c, &p);
   if (rc == WR_OK) rc = check_config(c, &p);
   if (rc == WR_OK) rc = check_url(c, &p);
+  if (rc == WR_OK) rc = check_analyzer(c, &p);
   if (rc == WR_OK) rc = check_path(c, &p);
   struct executor_row row = {.kind = kind, .type = p.type, .id = p.id, .body = p.body};
   const struct executor_put how = {p.replace, key};

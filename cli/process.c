@@ -29,7 +29,7 @@
 /* Refuses a start that would only look good, and lack files later. */
 static enum wr_rc enough_files(const struct node_opts *o, struct wr_err *err) {
   struct rlimit l;
-  unsigned slots = o->roles & NODE_WORKER && o->shell != NODE_SHELL_OFF ? o->slots : 0;
+  unsigned slots = node_starts_programs(o) && o->shell != NODE_SHELL_OFF ? o->slots : 0;
   unsigned long long need = FILES_NEEDED + (unsigned long long)slots * FILES_PER_RUN;
   if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= need) return WR_OK;
   if (slots == 0)
@@ -75,7 +75,7 @@ enum wr_rc process_prepare(const struct node_opts *o, const struct identity *who
   struct found found;
   found_take(&found); /* before any of that is changed */
   *spawner = NULL;
-  bool works = o->roles & NODE_WORKER;
+  bool works = node_starts_programs(o);
   raise_files(FILES_BASE + (rlim_t)o->slots * FILES_PER_SLOT);
   enum wr_rc rc = enough_files(o, err); /* first, since with too few files nothing else could say what is wrong */
   if (!rc) rc = datadir_open(o->data, who, err);

@@ -140,7 +140,8 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
                        .executors = node_executors(s->node),
                        .runner = node_runner(s->node), .waits = s->waits, .data_dir = s->opts.data, .dev = config_num(c, OPT_DEV),
                        .allow_executors = config_num(c, OPT_DEV) || config_num(c, OPT_ALLOW_EXECUTORS),
-                       .shell_allowed = s->opts.shell == NODE_SHELL_ON, .run_as = s->opts.run_as, .version = WEIR_VERSION,
+                       .shell_allowed = s->opts.shell == NODE_SHELL_ON,
+                       .run_as = s->opts.roles & NODE_WORKER ? s->opts.run_as : NULL, .version = WEIR_VERSION,
                        .request_us = s->opts.request_us, .health = health, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;

@@ -44,7 +44,7 @@ void setup_tell_shell(const struct node_opts *o, enum shell_mode mode) {
                                               "they can read its token and database");
 }
 
-/* A node that runs no tasks leaves the list of users to nodes that do. */
+/* A node that starts no programs leaves the list of users to nodes that do. */
 static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, uid_t self, struct node_opts *o, struct wr_err *err) {
   const struct opt_value *also = &c->v[OPT_RUN_AS_ALSO];
   enum run_as_wish wish = (enum run_as_wish)config_num(c, OPT_SHELL);
@@ -52,7 +52,7 @@ static enum wr_rc setup_shell(const struct config *c, enum shell_mode mode, uid_
                                   .n_also = also->n_many, .personal = mode == SHELL_PERSONAL, .self = self,
                                   .can_change = geteuid() == 0};
   o->shell = wish == RUN_AS_OFF ? NODE_SHELL_OFF : NODE_SHELL_ON;
-  if (!(o->roles & NODE_WORKER)) return WR_OK;
+  if (!node_starts_programs(o)) return WR_OK;
   enum wr_rc rc = run_as_new(&who, &o->run_as, err);
   if (rc) return rc;
   if (o->run_as->n == 0) o->shell = NODE_SHELL_OFF;

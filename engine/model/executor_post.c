@@ -253,7 +253,6 @@ static enum wr_rc check_sha256(const json_t *v, enum added_mode mode, struct wr_
 
 static enum wr_rc not_there(json_t *const *v, struct wr_err *err) {
   static const struct { int at; const char *why; } none[] = {
-    {P_ANALYZER, "Analyzers of executors are not there yet: leave out analyzer, and give it in taskConfig."},
     {P_MAX_RUNNING, "Limits of a type are not there yet: leave out maxRunning, and set the maxRunning of a queue (POST /queue)."},
     {P_RATE, "Limits of a type are not there yet: leave out rate, and set the rate of a queue (POST /queue)."}};
   for (size_t i = 0; i < sizeof none / sizeof *none; i++)

@@ -55,7 +55,7 @@ struct node {
   struct never_started *never; size_t n_never;  /* as the spawner found it */
 };
 
-/* It runs tasks. A node without this role has a worker for its calls of analyzers alone, and no spawner. */
+/* It runs tasks. A node without this role has a worker for its calls of analyzers alone. */
 static bool works(const struct node *n) { return (n->o->roles & NODE_WORKER) != 0; }
 
 /* ---- ports: the runner asks ---- */
@@ -377,7 +377,7 @@ enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, st
                                   .helper = o->helper,
                                   .no_tasks = o->shell == NODE_SHELL_OFF};
   *out = NULL;
-  return o->roles & NODE_WORKER ? spawner_start(&so, out, err) : WR_OK;
+  return node_starts_programs(o) ? spawner_start(&so, out, err) : WR_OK;
 }
 
 static bool calls_analyzers(const struct node_opts *o) {
@@ -385,7 +385,7 @@ static bool calls_analyzers(const struct node_opts *o) {
 }
 
 static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
-  static const char no_programs[] = "This member starts no programs: it has not the role worker.";
+  static const char no_programs[] = "This member starts no programs: it has neither the role worker nor an --executor-dir.";
   if (!works(n) && !calls_analyzers(n->o)) return WR_OK;
   struct worker_opts w = {.spawner = spawner, .executors = n->executors, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
@@ -548,7 +548,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   defs_limit(n->defs, defs_share(o->cache_bytes));
   defs_can_run(n->defs, can_run, n);
   n->site = (struct def_site){.store = n->store, .executors = n->executors, .shell_allowed = o->shell == NODE_SHELL_ON,
-                              .run_as = o->run_as, .defs = n->defs};
+                              .run_as = works(n) ? o->run_as : NULL, .defs = n->defs};
   open_clerk(n);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {

@@ -63,10 +63,16 @@ struct node_opts {
 };
 struct node;
 
+/* It runs tasks, or it calls analyzers that may be programs below its own folders: it needs a spawner, and users to run as. */
+static inline bool node_starts_programs(const struct node_opts *o) {
+  bool calls = (o->roles & (NODE_API | NODE_RUNNER)) != 0 && o->n_executor_dir > 0 && o->shell == NODE_SHELL_ON;
+  return (o->roles & NODE_WORKER) != 0 || calls;
+}
+
 /* How many of them this node claims. */
 uint32_t node_ahead(const struct node_opts *o);
 
-/* Starts the spawner of a node with the worker's role; for other nodes *out is NULL. Before the host gives up any right that
+/* Starts the spawner of a node that starts programs; for other nodes *out is NULL. Before the host gives up any right that
  * tasks need (root). found: what tasks get back (found.h), NULL = as this process is now. */
 struct found;
 enum wr_rc node_spawner(const struct node_opts *o, const struct found *found, struct spawner **out, struct wr_err *err) WR_MUST;

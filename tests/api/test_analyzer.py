@@ -10,7 +10,7 @@ from weirtest import Case, Server, delete, get, post
 PROGRAM = {"mode": "program", "location": ["look"]}
 
 
-class Registry(Case):
+class Here(Case):
     @classmethod
     def setUpClass(cls):
         cls.dir = pathlib.Path(tempfile.mkdtemp(prefix="weir-programs-"))
@@ -31,6 +31,8 @@ class Registry(Case):
         answer = post("/analyzer", body, to=self.at, headers={"Idempotency-Key": key} if key else None)
         return self.refused(answer, code, symbol)
 
+
+class Registry(Here):
     def test_same_other_replace_delete(self):
         made = self.put("v", document={"a": [1]}, taskTypes=["HTTP", "SHELL"])
         self.assertEqual((made["analyzerType"], made["mode"], made["location"], made["document"], made["taskTypes"], made["analyzerVersion"]),
@@ -102,6 +104,58 @@ class Registry(Case):
             offset = answer.json["page"]["next"]
         self.assertEqual(seen, sorted(seen))
         self.assertEqual(len(seen), answer.json["page"]["total"])
+
+
+class Tasks(Here):
+    """taskConfig.analyzer: checked where a task is saved or submitted, shown as it was given, and kept while it is used."""
+
+    def config(self, **more):
+        return {"taskName": "t", "taskType": "ECHO", "taskContent": "x", "taskConfig": more}
+
+    def test_saved_and_shown(self):
+        self.put("shown")
+        for analyzer in ("shown", {"type": "exit-code", "ok": [0, 3]}, {"type": "json-pointer", "pointer": "/ok", "equals": True},
+                         {"type": "json-pointer", "pointer": ""}, {"type": "regex", "pattern": "^ok", "on": "log"},
+                         {"type": "subtasks", "pointer": "/tasks", "taskTypes": ["ECHO"]}):
+            with self.subTest(analyzer=analyzer):
+                config = {"analyzer": analyzer, "analyzerAttempts": 3, "analyzerTimeout": "10s", "childFailure": "ignore"}
+                task = self.ok(post("/task", self.config(**config), to=self.at))["taskId"]
+                self.assertEqual(self.ok(get(f"/task/{task}", to=self.at))["taskConfig"], config)
+                self.ok(delete(f"/task/{task}", to=self.at))
+
+    def test_refused_with_its_place(self):
+        for config, code, path in (
+                ({"analyzer": "unknown"}, 42221, "analyzer"), ({"analyzer": ""}, 42221, "analyzer"), ({"analyzer": 1}, 42201, "analyzer"),
+                ({"analyzer": {"type": "exit-code", "ok": [125]}}, 42221, "analyzer/ok/0"), ({"analyzer": {"type": "no"}}, 42221, "analyzer/type"),
+                ({"analyzer": {"type": "regex", "pattern": "("}}, 42221, "analyzer/pattern"), ({"analyzerAttempts": 102}, 42221, "analyzerAttempts"),
+                ({"analyzerTimeout": 0}, 42221, "analyzerTimeout"), ({"childFailure": "no"}, 42221, "childFailure")):
+            for route, at in (("/task", ""), ("/exec/task", "")):
+                with self.subTest(config=config, route=route):
+                    body = self.refused(post(route, self.config(**config), to=self.at), code)
+                    self.assertEqual(body["data"]["path"], f"{at}/taskConfig/{path}")
+        node = {"nodeKey": "a", "tasks": [self.config(analyzer="unknown")]}
+        body = self.refused(post("/flow", {"flowName": "f", "flowNodes": [node]}, to=self.at), 42221)
+        self.assertEqual(body["data"]["path"], "/flowNodes/0/tasks/0/taskConfig/analyzer")
+
+    def test_kept_while_it_is_used(self):
+        self.put("used")
+        task = self.ok(post("/task", self.config(analyzer="used"), to=self.at))["taskId"]
+        self.assertIn(f"task {task}", self.refused(delete("/analyzer/used", to=self.at), 40915)["message"])
+        self.ok(delete(f"/task/{task}", to=self.at))
+        node = {"nodeKey": "a", "tasks": [self.config(analyzer="used")]}
+        flow = self.ok(post("/flow", {"flowName": "f", "flowNodes": [node]}, to=self.at))["flowId"]
+        self.assertIn(f"flow {flow}", self.refused(delete("/analyzer/used", to=self.at), 40915)["message"])
+        self.ok(delete(f"/flow/{flow}", to=self.at))
+        ti = self.ok(post("/exec/task", {**self.config(analyzer="used"), "autoRun": False}, to=self.at))["tiId"]
+        self.assertIn(f"task instance {ti}", self.refused(delete("/analyzer/used", to=self.at), 40915)["message"])
+        self.ok(post(f"/exec/task-ins/{ti}/cancel", to=self.at))
+        executor = {"executorType": "uses", "mode": "remote", "analyzer": "used"}
+        self.assertEqual(self.ok(post("/executor", executor, to=self.at))["analyzer"], "used")
+        self.assertIn("executor uses", self.refused(delete("/analyzer/used", to=self.at), 40915)["message"])
+        self.ok(delete("/executor/uses", to=self.at))
+        self.ok(delete("/analyzer/used", to=self.at))
+        self.refused(post("/executor", executor, to=self.at), 42221)
+        self.refused(post("/executor", {**executor, "analyzer": {"type": "regex"}}, to=self.at), 42221)
 
 
 class Rights(Case):

@@ -95,6 +95,60 @@ static void bad_definitions(void **state) {
   }
 }
 
+/* ---- in a task's definition ---- */
+
+static enum wr_rc known_name(void *ctx, const char *name, bool *known, struct wr_err *err) {
+  (void)ctx, (void)err;
+  *known = strcmp(name, "crawl") == 0;
+  return WR_OK;
+}
+
+static enum wr_rc read_task(const char *config, struct task_post *p, struct wr_err *err) {
+  struct def_env with = env;
+  char body[400];
+  with.analyzer_known = known_name;
+  snprintf(body, sizeof body, "{'taskName':'t','taskType':'ECHO','taskConfig':%s}", config);
+  json_t *v = json_of(body);
+  enum wr_rc rc = def_task_parse(v, &with, p, err);
+  json_decref(v);
+  return rc;
+}
+
+static void tasks_have_it(void **state) {
+  static const struct { const char *config; enum wr_rc code; const char *path; } bad[] = {
+    {"{'analyzer':'nobody'}", WR_OUT_OF_RANGE, "/taskConfig/analyzer"}, {"{'analyzer':1}", WR_WRONG_TYPE, "/taskConfig/analyzer"},
+    {"{'analyzer':{'type':'regex','pattern':'('}}", WR_OUT_OF_RANGE, "/taskConfig/analyzer/pattern"},
+    {"{'analyzerAttempts':0}", WR_OUT_OF_RANGE, "/taskConfig/analyzerAttempts"},
+    {"{'analyzerAttempts':102}", WR_OUT_OF_RANGE, "/taskConfig/analyzerAttempts"},
+    {"{'analyzerTimeout':0}", WR_OUT_OF_RANGE, "/taskConfig/analyzerTimeout"},
+    {"{'childFailure':'no'}", WR_OUT_OF_RANGE, "/taskConfig/childFailure"}};
+  struct task_post p;
+  struct wr_err err = {0};
+  (void)state;
+  assert_int_equal(read_task("{'analyzer':'crawl','analyzerAttempts':101,'analyzerTimeout':'2s','childFailure':'ignore'}", &p, &err),
+                   WR_OK);
+  assert_string_equal(p.def->analyzer->name, "crawl");
+  assert_true(p.def->analyzer_attempts == 101 && p.def->analyzer_timeout_us == 2000000 && p.def->child_failure == CHILD_IGNORE);
+  assert_ptr_equal(analyzer_of(p.def, NULL), p.def->analyzer);
+  assert_int_equal(def_task_derive(p.def, &err), WR_OK);   /* as the store has it */
+  assert_string_equal(p.def->analyzer->name, "crawl");
+  def_task_unref(p.def);
+  assert_int_equal(read_task("{'attempts':2}", &p, &err), WR_OK);
+  assert_true(!p.def->analyzer && p.def->analyzer_attempts == 4 && p.def->analyzer_timeout_us == 60000000 &&
+              p.def->child_failure == CHILD_FAIL);
+  struct added of_executor = {.analyzer = def_of("{'type':'exit-code','ok':[0]}")};
+  const struct executor x = {.added = &of_executor};
+  assert_ptr_equal(analyzer_of(p.def, &x), of_executor.analyzer);
+  analyzer_free(of_executor.analyzer);
+  def_task_unref(p.def);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    err = (struct wr_err){0};
+    enum wr_rc rc = read_task(bad[i].config, &p, &err);
+    expect_err(bad[i].config, rc, &err, bad[i].code, bad[i].path, NULL);
+    def_task_unref(p.def);
+  }
+}
+
 /* ---- pointers, patterns ---- */
 
 static void pointers(void **state) {
@@ -453,7 +507,8 @@ static void an_attempt_owns_its_analysis(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(definitions_are_read), cmocka_unit_test(bad_definitions), cmocka_unit_test(pointers),
+    cmocka_unit_test(definitions_are_read), cmocka_unit_test(bad_definitions), cmocka_unit_test(tasks_have_it),
+    cmocka_unit_test(pointers),
     cmocka_unit_test(sameness), cmocka_unit_test(patterns_end), cmocka_unit_test(built_in_ones), cmocka_unit_test(subtasks_adds), cmocka_unit_test(answers),
     cmocka_unit_test(run_as_is_the_parents), cmocka_unit_test(hostile_answers), cmocka_unit_test(shell_only_when_named),
     cmocka_unit_test(limits_hold), cmocka_unit_test(keys_have_a_hash), cmocka_unit_test(a_store_that_is_away_is_no_failure),
