@@ -584,10 +584,12 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
                           .request_us = o->request_us, .home = n->spawned || !o->routines ? o->data : NULL, .gone = store_gone,
                               .gone_ctx = n,
                           .stopping = o->stopping, .stopping_ctx = o->ctx};
-  enum wr_rc rc = open_worker(n, spawner, err); /* first, so that the spawner has an owner that ends it */
+  bool first = works(n) || spawner; /* so that the spawner has an owner that ends it */
+  enum wr_rc rc = first ? open_worker(n, spawner, err) : WR_OK;
   if (!rc) rc = open_http(n, err);
   if (!rc && o->add_types) rc = o->add_types(o->ctx, n->executors, err);
   if (!rc) rc = store_open(&so, &n->store, err);
+  if (!rc && !first) rc = open_worker(n, spawner, err); /* whoever cannot open the store hears of the store */
   if (!rc) rc = logs_open(n->store, &n->logs, err);
   for (int s = 0; s < SLOT__N && !rc; s++) rc = open_queue(n, s, err);
   if (rc) return rc;
