@@ -191,6 +191,15 @@ uint32_t text_fnv(uint32_t h, const char *s, size_t n) {
   return h;
 }
 
+int64_t text_pair_hash(uint64_t salt, const char *a, const char *b) {
+  uint64_t h = salt ^ 0xcbf29ce484222325u;
+  for (const char *p = a; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001b3u;
+  h = (h ^ 0x100u) * 0x100000001b3u;
+  for (const char *p = b; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001b3u;
+  h ^= h >> 29;
+  return h == 0 ? 1 : (int64_t)h;
+}
+
 bool text_visible(const char *s, size_t n) {
   for (size_t i = 0; i < n; i++)
     if (s[i] <= ' ' || s[i] > '~') return false;

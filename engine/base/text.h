@@ -22,6 +22,7 @@ bool text_node_key(const char *s, size_t n);     /* 1-128 of A-Z a-z 0-9 _ . : -
 bool text_env_name(const char *s, size_t n);     /* [A-Za-z_][A-Za-z0-9_]*, 1-128 */
 #define TEXT_FNV 2166136261u
 uint32_t text_fnv(uint32_t h, const char *s, size_t n);   /* FNV-1a of these bytes behind h; TEXT_FNV: of these alone */
+int64_t text_pair_hash(uint64_t salt, const char *a, const char *b);   /* never 0 */
 bool text_visible(const char *s, size_t n);      /* visible ASCII; none is */
 int text_hex(char c);                            /* 0 to 15; -1 = no hex digit */
 /* The byte that the "%XX" at the start of s stands for; -1 when it is broken. */

@@ -6,6 +6,7 @@
 #include "defs.h"
 #include "node_defs.h"
 #include "whose.h"
+#include "text.h"
 
 enum { PAGE = 2000 };
 
@@ -52,15 +53,8 @@ static struct task_def *def_of(const struct counting *c, const struct flow_task 
 }
 
 /* ---- counting ---- */
-static int64_t hash(const char *user, const char *group) { /* FNV-1a; the NUL of the user parts them */
-  uint64_t h = 14695981039346656037u;
-  for (size_t i = 0, n = strlen(user) + 1; i < n; i++) h = (h ^ (unsigned char)user[i]) * 1099511628211u;
-  for (; *group; group++) h = (h ^ (unsigned char)*group) * 1099511628211u;
-  return (int64_t)(h >> 2) + 1;
-}
-
 static struct flow_count *pair(struct flow_counts *c, const char *user, const char *group) {
-  int64_t key = hash(user, group);
+  int64_t key = text_pair_hash(0, user, group);
   struct flow_count *first = map64_get(&c->by, key), *p = first;
   while (p && (strcmp(p->user, user) != 0 || strcmp(p->group, group) != 0)) p = p->same;
   if (p) return p;

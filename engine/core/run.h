@@ -117,8 +117,7 @@ struct eff_after {
   uint32_t task, epoch;
   int64_t owner;
   const struct task_policy *pol;  /* READY, START: what it costs; valid during the step */
-  uint8_t slot, given_up;         /* slot: READY, START, PUSH. given_up: KILL of a call of an analyzer, without a grace */
-  uint16_t list;                  /* PUSH: where the hint goes */
+  uint8_t slot, given_up; uint16_t list;   /* READY, START, PUSH; KILL of a call of an analyzer, without a grace; PUSH: whither */
 };
 
 /* The effects of one batch, over all its runs. Arrays are grown as needed and kept for the next batch. A row appears once,

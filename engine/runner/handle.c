@@ -149,7 +149,7 @@ static enum store_rc do_more(struct runner *r, const struct ev *e) {
 
 
 /* A hint that is sent to fill queues of other classes than its own. It is most likely in its own queue. If it is not, it is found
- * when that queue is empty. */
+ * when that queue is empty; where hints stay in this process nothing tells that, and it waits here. */
 static bool fills_others(const struct ev *e, uint8_t slot) {
   return e->from == HINT_REFILL && e->refill && !(e->refill & slot_bit(slot));
 }
@@ -158,7 +158,7 @@ static bool fills_others(const struct ev *e, uint8_t slot) {
 static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why, const struct waits *t) {
   wait_settle(r, e);
   if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot, t->list);
-  else if (fills_others(e, slot) || (e->from == HINT_ROWS && why != ADMIT_QUEUE && !queues_policy(&r->queues))) return;
+  else if ((fills_others(e, slot) && !env_keeps(&r->env)) || (e->from == HINT_ROWS && why != ADMIT_QUEUE && !queues_policy(&r->queues))) return;
   else if (e->from == HINT_RESENT || e->from == HINT_RESENT_EARLY || e->from == HINT_REFILL) wait_anywhere(r, slot, t);
   else wait_here(r, slot, t);
 }

@@ -2,6 +2,7 @@
 #include "queues.h"
 #include <stddef.h>
 #include <stdlib.h>
+#include "text.h"
 
 #define WEIGHT_DEFAULT 100
 #define PAID_UNIT 65536               /* what a start of cost 1 pays at weight 1, before the hundred of a core is taken out */
@@ -9,18 +10,9 @@
 
 /* ---- names ---- */
 
-static int64_t hash_of(uint64_t salt, const char *user, const char *group) {
-  uint64_t h = salt ^ 0xcbf29ce484222325u;
-  for (const char *p = user; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001b3u;
-  h = (h ^ 0x100u) * 0x100000001b3u;
-  for (const char *p = group; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001b3u;
-  h ^= h >> 29;
-  return h == 0 ? 1 : (int64_t)h;
-}
-
 static struct limit *limit_find(const struct queues *q, const char *user, const char *group) {
   if (q->n_row == 0) return NULL;
-  struct limit *l = map64_get(&q->limits, hash_of(q->salt, user, group));
+  struct limit *l = map64_get(&q->limits, text_pair_hash(q->salt, user, group));
   while (l && (strcmp(l->user, user) != 0 || strcmp(l->group, group) != 0)) l = l->same;
   return l;
 }
@@ -38,7 +30,7 @@ static void ripen(struct queues *q, struct limit *l);
 /* Types are few (LIMIT_ADDED_ROWS), so none is forgotten. */
 static struct kind *kind_of(struct queues *q, const char *type) {
   if (!type) return NULL;
-  int64_t hash = hash_of(q->salt, QUEUE_OF_TYPE, type);
+  int64_t hash = text_pair_hash(q->salt, QUEUE_OF_TYPE, type);
   struct kind *first = map64_get(&q->kinds, hash), *k = first;
   while (k && strcmp(k->type, type) != 0) k = k->same;
   if (k) return k;
@@ -55,7 +47,7 @@ struct kind *queues_limited_kind(struct queues *q, const char *type) {
 }
 
 static struct person *person_make(struct queues *q, const char *name) {
-  int64_t hash = hash_of(q->salt, name, "");
+  int64_t hash = text_pair_hash(q->salt, name, "");
   struct person *u = map64_get(&q->people, hash);
   while (u && strcmp(u->name, name) != 0) u = u->same;
   if (u) return u;
@@ -68,7 +60,7 @@ static struct person *person_make(struct queues *q, const char *name) {
 }
 
 struct place *queues_place(struct queues *q, const char *user, const char *group) {
-  int64_t hash = hash_of(q->salt, user, group);
+  int64_t hash = text_pair_hash(q->salt, user, group);
   struct place *p = map64_get(&q->places, hash);
   while (p && (strcmp(p->group, group) != 0 || strcmp(p->user->name, user) != 0)) p = p->same;
   if (p) return p;
@@ -610,7 +602,7 @@ static struct limit *limit_make(struct queues *q, const struct queue_row *row) {
   l->group = wr_strdup(row->group);
   l->ripe_at = INT64_MAX;
   l->of_type = strcmp(row->user, QUEUE_OF_TYPE) == 0;
-  l->same = map64_put(&q->limits, hash_of(q->salt, l->user, l->group), l);
+  l->same = map64_put(&q->limits, text_pair_hash(q->salt, l->user, l->group), l);
   *WR_PUSH(q->row, q->n_row, q->cap_row) = l;
   return l;
 }
@@ -629,7 +621,7 @@ static void limit_set(struct limit *l, const struct queue_row *row) {
 
 /* No name leads to it any more. */
 static void limit_unlist(struct queues *q, struct limit *l) {
-  map64_unchain(&q->limits, hash_of(q->salt, l->user, l->group), l, offsetof(struct limit, same));
+  map64_unchain(&q->limits, text_pair_hash(q->salt, l->user, l->group), l, offsetof(struct limit, same));
 }
 
 /* Nothing points to it but what it holds back. */
