@@ -158,7 +158,8 @@ static bool fills_others(const struct ev *e, uint8_t slot) {
 static void hint_left(struct runner *r, const struct ev *e, uint8_t slot, enum admit why, const struct waits *t) {
   wait_settle(r, e);
   if (why == ADMIT_ELSEWHERE) lost_hints_elsewhere(&r->lost, e, slot, t->list);
-  else if ((fills_others(e, slot) && !env_keeps(&r->env)) || (e->from == HINT_ROWS && why != ADMIT_QUEUE && !queues_policy(&r->queues))) return;
+  else if (fills_others(e, slot) && !env_keeps(&r->env)) return;
+  else if (e->from == HINT_ROWS && why != ADMIT_QUEUE && !queues_policy(&r->queues)) return;
   else if (e->from == HINT_RESENT || e->from == HINT_RESENT_EARLY || e->from == HINT_REFILL) wait_anywhere(r, slot, t);
   else wait_here(r, slot, t);
 }
