@@ -210,7 +210,7 @@ static void check_gone(struct world *w, const struct task_row *o, int64_t me) {
   if (rec && !rec->ended && asked & WISH_FORCE) rec->gone_at = w->now, rec->gone_by = me;
   if (!rec || !rec->executing || rec->excused) return;
   bool call = o->t.epoch > TASK_ATTEMPT_MAX; /* of an analyzer: it was given up, now or when the task was paused */
-  if (call) rec->gone_at = w->now, rec->gone_by = me;
+  if (call) rec->gone_at = w->now, rec->gone_by = o->t.phase == PHASE_ANALYSE ? me : 0; /* before: its node hears of it */
   if (call && !(asked & WISH_FORCE)) return;
   if (!(asked & WISH_FORCE)) sim_fail(w, "task %lld is deleted while its attempt %u is executed", (long long)o->ti, o->t.epoch);
   rec->excused = true;
