@@ -37,7 +37,7 @@ done
 [ "$end" = owner ] && tasks="$tasks"',{"taskType":"HTTP","taskKey":"rogue","jobId":1,"taskConfig":{"url":"'$site/p/0'"}}'
 printf '{"verdict":"done","tasks":[%s]}' "$tasks" > "$WEIR_OUTPUT"
 """
-IN_FLIGHT = 64                        # more calls than are under way at once
+IN_FLIGHT = 128                       # more calls than a member has under way at once
 FAILS = ("exit", "silent", "killed", "half", "type", "owner")
 
 
@@ -130,12 +130,19 @@ class Analyst:
 
     def calls(self, what="began"):
         """[(who, page)]"""
-        lines = [line.split() for line in (self.room / "calls").read_text().splitlines()]
-        return [(who, int(page)) for who, page, word in lines if word == what]
+        return [(who, int(page)) for who, page, word in map(str.split, self.notes()) if word == what]
+
+    def story(self, page):
+        """All that was noted of the page, with its place among the calls."""
+        return [(n, who, word) for n, (who, i, word) in enumerate(map(str.split, self.notes())) if i == str(page)]
+
+    def notes(self):
+        return (self.room / "calls").read_text().splitlines()
 
     def dies(self, who):
         """A member is killed: what it has asked last may be asked again."""
-        self.died |= {page for _, page in self.calls("held")} | {page for name, page in self.calls()[-IN_FLIGHT:] if name == who}
+        mine = [page for name, page in self.calls() if name == who]
+        self.died |= {page for _, page in self.calls("held")} | set(mine[-IN_FLIGHT:])
 
     def left(self):
         """How many tokens nobody has taken."""

@@ -86,7 +86,8 @@ class Crawl:
 
         def post(server):
             try:
-                answers.append(server.post(path, body))
+                whole = server.answer("POST", path, body)
+                answers.append({**whole["data"], "replayed": whole.get("replayed", False)})
             except Refused as refused:
                 answers.append(refused)
         servers = list(self.managers.values())
@@ -103,7 +104,7 @@ class Crawl:
         body = {"jobKey": "crawl", "jobName": "all pages", "tasks": [self.web.task(0)]}
         one, two = self.twice("/job", body)
         self.assertEqual(one["jobId"], two["jobId"])
-        self.assertEqual(sorted(bool(a.get("replayed")) for a in (one, two)), [False, True])
+        self.assertEqual(sorted(a["replayed"] for a in (one, two)), [False, True])
         self.job = one["jobId"]
         self.over = threading.Event()
         self.watcher = threading.Thread(target=self.watch)
@@ -152,13 +153,19 @@ class Crawl:
 
     # ---- kills ----
 
+    def reached(self, what, ask):
+        """As until(), but it ends when the watcher has seen what must not be, and says what the job waits for."""
+        def now():
+            self.assertEqual(self.wrong, [])
+            return ask()
+        try:
+            return until(what, now)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.web.found()} pages found; {self.stuck()}") from None
+
     def found(self, part):
         pages = int(self.pages * part)
-        until(f"{pages} pages are found", lambda: self.stopped() or self.web.found() >= pages)
-
-    def stopped(self):
-        """The watcher has seen what must not be: there is nothing to wait for."""
-        self.assertEqual(self.wrong, [])
+        self.reached(f"{pages} pages are found", lambda: self.web.found() >= pages)
 
     def kill(self, server, name, member_id):
         server.kill()
@@ -169,7 +176,7 @@ class Crawl:
         """The site owes it a page when it dies."""
         self.web.hold(True)
         try:
-            until("it waits for a page", lambda: self.stopped() or any(
+            self.reached("it waits for a page", lambda: any(
                 t["memberId"] == member_id and self.web.waits(self.page(t)) for t in self.tasks("&state=RUNNING")))
             self.kill(server, name, member_id)
         finally:
@@ -179,7 +186,7 @@ class Crawl:
         """The analyzer owes it an answer when it dies."""
         self.analyst.hold(True)
         try:
-            until("it waits for the analyzer", lambda: self.stopped() or any(who == name for who, _ in self.analyst.calls("held")))
+            self.reached("it waits for the analyzer", lambda: any(who == name for who, _ in self.analyst.calls("held")))
             self.kill(server, name, member_id)
         finally:
             self.analyst.hold(False)
@@ -201,32 +208,33 @@ class Crawl:
         return out
 
     def ended(self):
+        """The job as it ended. As long as it comes on, it has time."""
+        before, job = -1, {}
+
         def final():
-            self.stopped()
-            job = self.ask("GET", f"/job/{self.job}?wait=1")
-            return job if "endedAt" in job else None
-        before = -1
-        while True:     # as long as it comes on
+            job.update(self.ask("GET", f"/job/{self.job}?wait=1"))
+            return "endedAt" in job
+        while True:
             try:
-                return until("the job ends", final)
+                self.reached("the job ends", final)
+                return job
             except AssertionError:
-                counts = self.ask("GET", f"/job/{self.job}")["counts"]
-                if self.wrong or counts["success"] == before:
-                    raise AssertionError(f"it does not come on: {counts}; {self.stuck()}") from None
-                before = counts["success"]
+                if self.wrong or job["counts"]["success"] == before:
+                    raise
+                before = job["counts"]["success"]
 
     def stuck(self):
         shown = ("tiId", "taskKey", "state", "why", "whyText", "memberId", "failures", "losses", "errorMsg", "children")
-        return [{k: t[k] for k in shown if k in t} for t in self.tasks() if "endedAt" not in t][:5]
+        return [{k: t[k] for k in shown if k in t} for t in self.tasks() if t["state"] != "SUCCESS"][:5]
 
     def check(self):
         """What a job of this kind is at its end."""
         job = self.ended()
         self.over.set()
         self.watcher.join()
-        self.stopped()
+        self.assertEqual(self.wrong, [])
         self.assertGreater(self.looks, 5)
-        tasks = self.tasks()
+        tasks = [self.ask("GET", f"/monitor/task/{t['tiId']}") for t in self.tasks()]
         counts = job["counts"]
         self.assertEqual({name: counts[name] for name in CLASSES}, {name: self.pages if name == "success" else 0 for name in CLASSES})
         self.assertEqual((job["state"], counts["total"]), ("SUCCESS", self.pages))
@@ -240,10 +248,7 @@ class Crawl:
 
     def results(self, tasks):
         for task in tasks:
-            i = self.page(task)
-            if "result" not in task:
-                task = self.ask("GET", f"/monitor/task/{task['tiId']}")
-            self.assertEqual((task["state"], task["verdict"], task["result"]), ("SUCCESS", "done", self.web.bodies[i]))
+            self.assertEqual((task["state"], task["verdict"], task["result"]), ("SUCCESS", "done", self.web.bodies[self.page(task)]))
 
     def tree(self, tasks):
         """Each link of a page was a new task below it, or one that was there."""
@@ -267,10 +272,10 @@ class Crawl:
             attempts = [r.headers["x-weir-attempt"] for r in requests]
             self.assertEqual(len(attempts), len(set(attempts)), f"an attempt has asked twice: {task}")
             self.assertEqual(len({r.headers["idempotency-key"] for r in requests}), 1, "what is lost has failed in no way")
-            if task["attempt"] > 1:
-                row = self.ask("GET", f"/monitor/task/{task['tiId']}")
-                self.assertEqual({(h["end"], h["memberId"] in self.killed) for h in row["history"]}, {("LOST", True)}, row)
-                self.assertEqual((row["failures"], row["losses"], row["executions"]), (0, len(row["history"]), row["attempt"]), row)
+            died = [h["memberId"] for h in task["history"] if h["end"] == "LOST"]
+            self.assertLessEqual(set(died), self.killed, task)
+            self.assertEqual((task["attempt"], task["executions"], task["failures"], task["losses"]),
+                             (len(died) + 1, len(died) + 1, 0, len(died)), task)
             self.assertLessEqual(len(attempts), task["attempt"])
             self.assertIn(str(task["attempt"]), attempts)
             executions += task["attempt"]
@@ -285,7 +290,7 @@ class Crawl:
         self.assertLessEqual({who for who, _ in self.analyst.calls()}, self.callers)
         for i in range(self.pages):
             due = 1 + self.analyst.fails.get(i, 0)
-            self.assertIn(calls[i] - due, (0, 1) if i in self.analyst.died else (0,), f"page {i}")
+            self.assertIn(calls[i] - due, (0, 1) if i in self.analyst.died else (0,), f"page {i}: {self.analyst.story(i)}")
 
     def delete(self):
         """Nothing is left: no row with the number of the job or of a task of it."""
@@ -303,7 +308,10 @@ class Crawl:
             return got["state"] == "DELETED"
         until("the job is gone", gone)
         self.assertEqual(removed["tasks"], self.pages)
-        until(f"nothing is left of it: {self.left()}", lambda: not +self.left())
+        try:
+            until("nothing is left of it", lambda: not +self.left())
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {+self.left()}") from None
         with self.assertRaises(Refused) as refused:
             self.ask("GET", path)
         self.assertEqual(refused.exception.status, 404)
