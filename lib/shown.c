@@ -55,7 +55,7 @@ static void from_row(struct box *b, const struct task_row *row) {
   t->state_name = shown_name(s);
   t->state = shown_state(s);
   t->error = row->error && *row->error ? arena_strdup(&b->text, row->error) : NULL;
-  t->attempt = (int32_t)row->t.epoch;
+  t->attempt = (int32_t)task_attempt_of(row->t.epoch);
   t->failures = (int32_t)row->t.tries;
   t->losses = row->t.losses;
   t->exit_code = row->exit_code;

@@ -256,7 +256,7 @@ static void retry(struct why *w, const struct task_row *row) {
   char text[TEXT_BYTES], at[CLOCK_RFC_LEN];
   bool asked = row->t.phase == PHASE_DELETE || (row->error && strncmp(row->error, TASK_NOT_NOW, strlen(TASK_NOT_NOW)) == 0);
   clock_rfc3339(at, row->t.due_us);
-  snprintf(text, sizeof text, "Attempt %" PRIu32 " %s; the next one is due at %s.", row->t.epoch,
+  snprintf(text, sizeof text, "Attempt %" PRIu32 " %s; the next one is due at %s.", task_attempt_of(row->t.epoch),
            asked ? "asked to be tried again later" : "failed", at);
   why_put(w, "RETRY_WAIT", text);
 }

@@ -76,7 +76,7 @@ static void wide_epochs(struct run *r, const struct run_wide *w) {
   for (const struct run_wide *was = r->wide; was < w; was++)
     for (uint32_t k = 0; was->node == w->node && k < was->n && k < w->n; k++) {
       uint32_t *epoch = &r->task[w->at + k].t.epoch, before = r->task[was->at + k].t.epoch;
-      if (before > *epoch) *epoch = before;
+      if (task_attempt_of(before) > task_attempt_of(*epoch)) *epoch = before;
     }
 }
 

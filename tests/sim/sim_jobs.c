@@ -24,6 +24,8 @@ uintptr_t jobs_wished(const struct world *w, int64_t ti) {
 
 static void wish(struct world *w, int64_t id, enum ask a) {
   (void)map64_put(&w->jobs.wished, id, (void *)((uintptr_t)map64_get(&w->jobs.wished, id) | wish_bit(a)));
+  if (id < 0) /* the lock of a tree: of its first task, and so of all below it */
+    (void)map64_put(&w->wished, -id, (void *)((uintptr_t)map64_get(&w->wished, -id) | wish_bit(a)));
 }
 
 /* ---- requests ---- */
