@@ -216,7 +216,7 @@ static void batch_ok(struct runner *r) {
   p->n_retry = 0;
   /* a bad event was found or is gone */
   if (p->limit != SIZE_MAX) p->limit = p->limit < LIMIT_BATCH_ROWS ? p->limit * 2 : SIZE_MAX;
-  bool wrote = b->n_flow + b->n_task + b->n_key + b->n_job > 0;
+  bool wrote = b->n_flow + b->n_task + b->n_key + b->n_job + b->n_tree > 0;
   if (wrote) lease_ok(&r->lease); /* else nothing was sent, not even the fence */
   if (wrote) watch_ok(&r->watch, r->env.boot_us);
   after_commit(r);
@@ -322,7 +322,7 @@ void batch_turn(struct runner *r) {
   keys_forget(&r->keys);
   alone_keys_forget(&r->alone_keys);
   stepper_begin(&r->step);
-  r->writer.b.n_flow = r->writer.b.n_task = r->writer.b.n_job = 0;
+  r->writer.b.n_flow = r->writer.b.n_task = r->writer.b.n_job = r->writer.b.n_tree = 0;
   r->writer.n_former = r->writer.n_whose = 0;
   enum store_rc rc = batch_make(r);
   if (rc == STORE_OK) batch_ok(r);

@@ -425,8 +425,9 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   b->n_note = b->n_unnote = b->n_job = b->n_tree = 0;
   key_rows(r);
   job_rows(r);
+  tree_rows(r);
   count_notes(r);
-  *any = r->step.effects.n_flow + b->n_key + b->n_note + b->n_job > 0;
+  *any = r->step.effects.n_flow + b->n_key + b->n_note + b->n_job + b->n_tree > 0;
   if (!*any) return STORE_OK;
   enum store_rc rc = make_starts(r);
   if (rc != STORE_OK) return rc;
@@ -437,7 +438,6 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   alone_rows(r);
   attempt_rows(r);
   former_rows(r);
-  tree_rows(r);
   rate_rows(r);
   b->whose = w->whose;
   b->n_whose = w->n_whose;
