@@ -55,10 +55,9 @@ class Web:
             links += [0] if i % 3 == 0 else []
             rnd.shuffle(links)
         self.bodies = [self.body(i) for i in range(pages)]
-        self.here, self.asked, self.open, self.lock = collections.Counter(), set(), None, threading.Lock()
+        self.here, self.asked, self.quota, self.raised, self.lock = collections.Counter(), {}, pages, asyncio.Event(), threading.Lock()
         self.site = Site(self.handle)
         self.url = self.site.url
-        self.hold(False)
 
     def body(self, i):
         items = "".join(f"<li>and <a href='/p/{to}'>page {to}</a></li>" for to in self.links[i])
@@ -67,18 +66,19 @@ class Web:
     async def handle(self, request, writer):
         i = int(request.path.removeprefix("/p/"))
         with self.lock:
+            place = self.asked.setdefault(i, len(self.asked))
             self.here[i] += 1
-            self.asked.add(i)
-        await self.open.wait()
+        while place >= self.quota:
+            await self.raised.wait()
         with self.lock:
             self.here[i] -= 1
         return answer(200, self.bodies[i], Content_Type="text/html; charset=utf-8")
 
-    def hold(self, on):
-        """While it is held, a request waits for its answer."""
+    def allow(self, part):
+        """So many of the pages are given out; whoever asks for another one waits until more are allowed."""
         async def change():
-            self.open = self.open or asyncio.Event()
-            (self.open.clear if on else self.open.set)()
+            before, self.quota, self.raised = self.raised, int(len(self.links) * part), asyncio.Event()
+            before.set()
         asyncio.run_coroutine_threadsafe(change(), self.site.loop).result(30)
 
     def waits(self, i):

@@ -8,6 +8,7 @@ A watcher looks at the rows of the whole job, by one statement at a time, from t
 import collections
 import contextlib
 import http.client
+import json
 import random
 import sqlite3
 import threading
@@ -19,12 +20,11 @@ from live import LIMIT_S, Refused, Server, directory, until
 from services import HAVE_MARIADB, HAVE_REDIS, MariaDb, Redis
 from test_members import Quiet
 
-AWAY = (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException)
-LIVE = ("notStarted", "retrying", "running", "analyzing", "waiting")
-CLASSES = (*LIVE, "success", "failed", "canceled")
-FINAL = 9                             # states of rows from here on have ended
+AWAY = (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException, json.JSONDecodeError)  # half an answer, too
+CLASSES = ("notStarted", "retrying", "running", "analyzing", "waiting", "success", "failed", "canceled")
+IDS = ("job_id", "ti_id", "parent_ti", "root_ti")   # columns with the number of a job or of a task
 
-# What must hold whenever one looks: each answers rows that are wrong.
+# What must hold whenever one looks: each answers rows that are wrong. A state of 9 and above has ended.
 WATCHED = {
     "the counts of the job are those of its rows":
         "SELECT j.job_id, COUNT(i.ti_id), SUM(i.state<9), j.not_started+j.retrying+j.running+j.analyzing+j.waiting AS live,"
@@ -42,8 +42,11 @@ WATCHED = {
 
 
 class Crawl:
-    """What both kinds have in common; `managers` and `members` are filled by each."""
+    """What all kinds have in common. Each says how many pages there are (Web), and who may call the analyzer; it keeps `managers`,
+    the servers that may be asked, and `workers`, the numbers of those that run tasks."""
     pages = near = 0
+    callers = set()
+    pause_s = 0.25      # between two looks
 
     def setUp(self):
         super().setUp()
@@ -54,7 +57,7 @@ class Crawl:
         self.web = Web(self.pages, self.near, self.rnd)
         self.addCleanup(self.web.site.close)
         self.analyst = Analyst(self.tmp / "analyst", self.web, self.pages, self.rnd)
-        self.managers, self.killed, self.wrong, self.looks = {}, set(), [], 0
+        self.managers, self.workers, self.killed, self.wrong, self.looks = {}, set(), set(), [], 0
         self.args = self.store()
 
     def member(self, name, *options, kind=Server):
@@ -132,24 +135,30 @@ class Crawl:
     # ---- the watcher ----
 
     def watch(self):
-        total = 0
-        while True:
+        """Until the job is over, and once more then."""
+        last, total = False, 0
+        while not last and not self.wrong:
             last = self.over.is_set()
-            for what, sql in WATCHED.items():
-                if rows := self.rows(sql):
-                    self.wrong.append(f"not true: {what}: {rows}")
-            with contextlib.suppress(*AWAY, Refused, IndexError):
-                job = next(iter(self.managers.values())).get(f"/job/{self.job}")
-                counts = job["counts"]
-                if sum(counts[name] for name in CLASSES) != counts["total"] or counts["total"] < total:
-                    self.wrong.append(f"counts after {total} tasks: {job}")
-                if "endedAt" in job and (job["state"], counts["success"]) != ("SUCCESS", self.pages):
-                    self.wrong.append(f"ended early: {job}")
-                total = counts["total"]
+            try:
+                total = self.look(total)
+            except Exception as error:  # of this thread nobody would hear
+                self.wrong.append(repr(error))
             self.looks += 1
-            if last or self.wrong:
-                return
-            self.over.wait(0.25)
+            self.over.wait(self.pause_s)
+
+    def look(self, total):
+        for what, sql in WATCHED.items():
+            if rows := self.rows(sql):
+                self.wrong.append(f"not true: {what}: {rows}")
+        with contextlib.suppress(*AWAY, Refused):
+            job = next(iter(self.managers.values())).get(f"/job/{self.job}")
+            counts = job["counts"]
+            if sum(counts[name] for name in CLASSES) != counts["total"] or counts["total"] < total:
+                self.wrong.append(f"counts after {total} tasks: {job}")
+            if "endedAt" in job and (job["state"], counts["success"]) != ("SUCCESS", self.pages):
+                self.wrong.append(f"ended early: {job}")
+            return counts["total"]
+        return total
 
     # ---- kills ----
 
@@ -163,33 +172,40 @@ class Crawl:
         except AssertionError as error:
             raise AssertionError(f"{error}; {self.web.found()} pages found; {self.stuck()}") from None
 
-    def found(self, part):
-        pages = int(self.pages * part)
-        self.reached(f"{pages} pages are found", lambda: self.web.found() >= pages)
+    def id_of(self, server):
+        return next(m["memberId"] for m in self.ask("GET", "/members?all=true") if m["pid"] == server.pid)
 
-    def kill(self, server, name, member_id):
+    def kill(self, server, name):
+        """It comes back under another number, or not at all."""
+        self.killed.add(self.id_of(server))
+        if len(self.managers) > 1:
+            self.managers.pop(name, None)   # nobody asks it any more
         server.kill()
-        self.killed.add(member_id)
         self.analyst.dies(name)
 
-    def kill_in_a_fetch(self, server, name, member_id):
-        """The site owes it a page when it dies."""
-        self.web.hold(True)
-        try:
-            self.reached("it waits for a page", lambda: any(
-                t["memberId"] == member_id and self.web.waits(self.page(t)) for t in self.tasks("&state=RUNNING")))
-            self.kill(server, name, member_id)
-        finally:
-            self.web.hold(False)
+    def kill_in_a_fetch(self, servers):
+        """One of these dies while the site, which gives out no more pages now, owes it one."""
+        names = {self.id_of(server): name for name, server in servers.items()}
 
-    def kill_in_an_analysis(self, server, name, member_id):
-        """The analyzer owes it an answer when it dies."""
+        def victim():
+            rows = self.tasks("&state=RUNNING")
+            return next((names[t["memberId"]] for t in rows if t["memberId"] in names and self.web.waits(self.page(t))), None)
+        name = self.reached("one waits for a page", victim)
+        self.kill(servers.pop(name), name)
+
+    def kill_in_an_analysis(self, part, before=lambda server: None):
+        """A manager dies while the analyzer owes it an answer; then so many of the pages are given out."""
+        servers = dict(self.managers)
         self.analyst.hold(True)
         try:
-            self.reached("it waits for the analyzer", lambda: any(who == name for who, _ in self.analyst.calls("held")))
-            self.kill(server, name, member_id)
+            self.web.allow(part)
+            name = self.reached("one waits for the analyzer",
+                                lambda: next((who for who, _ in self.analyst.calls("held") if who in servers), None))
+            seen = before(servers[name])
+            self.kill(servers[name], name)
         finally:
             self.analyst.hold(False)
+        return seen
 
     # ---- the end ----
 
@@ -233,7 +249,7 @@ class Crawl:
         self.over.set()
         self.watcher.join()
         self.assertEqual(self.wrong, [])
-        self.assertGreater(self.looks, 5)
+        self.assertGreater(self.looks, 1)
         tasks = [self.ask("GET", f"/monitor/task/{t['tiId']}") for t in self.tasks()]
         counts = job["counts"]
         self.assertEqual({name: counts[name] for name in CLASSES}, {name: self.pages if name == "success" else 0 for name in CLASSES})
@@ -248,7 +264,8 @@ class Crawl:
 
     def results(self, tasks):
         for task in tasks:
-            self.assertEqual((task["state"], task["verdict"], task["result"]), ("SUCCESS", "done", self.web.bodies[self.page(task)]))
+            body = self.web.bodies[self.page(task)]
+            self.assertEqual((task["state"], task["verdict"], task.pop("result", None)), ("SUCCESS", "done", body))
 
     def tree(self, tasks):
         """Each link of a page was a new task below it, or one that was there."""
@@ -276,6 +293,8 @@ class Crawl:
             self.assertLessEqual(set(died), self.killed, task)
             self.assertEqual((task["attempt"], task["executions"], task["failures"], task["losses"]),
                              (len(died) + 1, len(died) + 1, 0, len(died)), task)
+            ran = [x["memberId"] for x in task["executors"]]
+            self.assertEqual((ran[:-1], {*ran} - self.workers), (died, set()), task)
             self.assertLessEqual(len(attempts), task["attempt"])
             self.assertIn(str(task["attempt"]), attempts)
             executions += task["attempt"]
@@ -316,34 +335,27 @@ class Crawl:
             self.ask("GET", path)
         self.assertEqual(refused.exception.status, 404)
 
-    COLUMNS = ("job_id", "ti_id", "parent_ti", "root_ti")
-
 
 class OneProcess(Crawl, unittest.TestCase):
     """On SQLite: the one server is killed while it waits for pages, then while it waits for the analyzer, and comes back."""
-    pages, near, callers = 200, 12, {"one"}
+    pages, near, callers, pause_s = 200, 12, {"one"}, 0.02
 
     def store(self):
         return ()
 
     def start(self):
         self.managers["one"] = self.member("one", "--slots", 4)
-
-    def me(self):
-        return next(m["memberId"] for m in self.managers["one"].get("/members") if m["state"] == "LIVE")
+        self.workers.add(self.id_of(self.managers["one"]))
 
     def test_crawl(self):
+        self.web.allow(0.3)
         self.start()
         self.begin()
-        self.found(0.3)
-        me = self.me()
-        self.kill_in_a_fetch(self.managers["one"], "one", me)
+        self.kill_in_a_fetch(dict(self.managers))
         self.start()
         self.seed(range(40, 100))
         self.close()
-        self.found(0.6)
-        me = self.me()
-        self.kill_in_an_analysis(self.managers["one"], "one", me)
+        self.kill_in_an_analysis(1)
         self.start()
         self.check()
         self.delete()
@@ -364,55 +376,73 @@ class OneProcess(Crawl, unittest.TestCase):
             tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
             for table in set(tables) - {"task_gone"}:   # numbers of tasks whose log is in the other file: kept until the next deletion
                 for _, column, *_ in db.execute(f"PRAGMA table_info({table})"):
-                    if column in self.COLUMNS:
+                    if column in IDS:
                         out[f"{table}.{column}"] += db.execute(f"SELECT COUNT({column}) FROM {table}").fetchone()[0]
         return out
 
 
-@unittest.skipUnless(HAVE_MARIADB and HAVE_REDIS, "needs mariadbd and redis-server")
-class Cluster(Crawl, unittest.TestCase):
-    """Two managers and three workers on MariaDB and Redis; at the end one manager and one worker are left."""
-    pages, near, callers = 2000, 100, {"m1", "m2"}
+class Members(Crawl):
+    """Two managers and three workers on one database; at the end one manager and one worker are left."""
+    callers = {"m1", "m2"}
 
     def store(self):
-        self.db, self.redis = MariaDb(self.tmp), Redis(self.tmp)
+        self.db = MariaDb(self.tmp)
         self.addCleanup(self.db.stop)
-        self.addCleanup(self.redis.stop)
-        return ("--store", self.db.url, "--queue", self.redis.url, "--prefix", "crawl")
+        return ("--store", self.db.url)
 
     def flush(self):
-        self.assertEqual(self.redis.cli("FLUSHALL").stdout, "OK\n")
-
-    def id_of(self, server):
-        return next(m["memberId"] for m in self.ask("GET", "/members") if m["pid"] == server.pid)
+        """All hints are lost, where there are any."""
 
     def test_crawl(self):
         for name in ("m1", "m2"):
             self.managers[name] = self.member(name, "--roles", "api,runner", "--slots", 4)
-        workers = [self.member(f"w{i}", "--roles", "worker", kind=Quiet) for i in range(3)]
+        workers = {name: self.member(name, "--roles", "worker", kind=Quiet) for name in ("w1", "w2", "w3")}
+        self.workers = {self.id_of(worker) for worker in workers.values()}
+        self.web.allow(0.1)
         self.begin()
-        self.found(0.1)
+        self.kill_in_a_fetch(workers)
         self.flush()
-        self.kill_in_a_fetch(workers[0], "w0", self.id_of(workers[0]))
-        self.found(0.3)
-        self.seed(range(500, 1100, 10))
+        self.web.allow(0.3)
+        self.seed(range(self.pages // 4, self.pages // 2, self.pages // 100))
         self.flush()
-        m1, me = self.managers["m1"], self.id_of(self.managers["m1"])
-        self.found(0.4)
-        del self.managers["m1"]     # nobody asks it any more
-        self.kill_in_an_analysis(m1, "m1", me)
-        self.found(0.6)
+        self.once_more(self.kill_in_an_analysis(0.6, self.asks_until_it_dies))
         self.close()
+        self.kill_in_a_fetch(workers)
         self.flush()
-        self.kill_in_a_fetch(workers[1], "w1", self.id_of(workers[1]))
+        self.web.allow(1)
         self.check()
         self.delete()
         until("no hint is left", lambda: not self.hints())
-        self.assertEqual([s.stop() for s in (self.managers["m2"], workers[2])], [0, 0])
+        self.assertEqual([s.stop() for s in (*self.managers.values(), *workers.values())], [0, 0])
+
+    def asks_until_it_dies(self, server):
+        """Somebody goes on adding pages there, until there is no answer."""
+        asked = []
+
+        def add():
+            for i in range(1, self.pages, 7):
+                asked.append([i, None])
+                try:
+                    asked[-1][1] = server.post(f"/job/{self.job}/task", {"tasks": [self.web.task(i)]})["tiIds"]
+                except AWAY:
+                    return
+        thread = threading.Thread(target=add)
+        thread.start()
+        self.addCleanup(thread.join)
+        until("one is added", lambda: len(asked) > 1)
+        return asked, thread
+
+    def once_more(self, asks):
+        """The same at the other manager: what was answered is there, what was not answered is made once."""
+        asked, thread = asks
+        thread.join()
+        for i, ids in asked:
+            again = self.ask("POST", f"/job/{self.job}/task", {"tasks": [self.web.task(i)]})
+            self.assertIn(ids, (None, again["tiIds"]))
+            self.assertLessEqual(again["added"], ids is None)
 
     def hints(self):
-        keys = self.redis.cli("KEYS", "*").stdout.split()
-        return [key for key in keys if self.redis.cli("TYPE", key).stdout == "list\n"]
+        return []
 
     def rows(self, sql):
         return self.db.sql(sql)
@@ -420,9 +450,33 @@ class Cluster(Crawl, unittest.TestCase):
     def left(self):
         columns = self.db.sql("SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN information_schema.tables t"
                               " USING (table_schema, table_name) WHERE c.table_schema='weir' AND t.table_type='BASE TABLE'"
-                              f" AND c.column_name IN {self.COLUMNS}")
+                              f" AND c.column_name IN {IDS}")
         counts = self.db.sql(" UNION ALL ".join(f"SELECT '{t}.{c}', COUNT({c}) FROM {t}" for t, c in columns))
         return collections.Counter({name: int(n) for name, n in counts})
+
+
+@unittest.skipUnless(HAVE_MARIADB, "no MariaDB here")
+class OnRows(Members, unittest.TestCase):
+    """They find their work in the rows alone."""
+    pages, near = 200, 60
+
+
+@unittest.skipUnless(HAVE_MARIADB and HAVE_REDIS, "no MariaDB or no Redis here")
+class WithHints(Members, unittest.TestCase):
+    """S3's job of 2,000 pages. Redis is emptied three times."""
+    pages, near = 2000, 100
+
+    def store(self):
+        self.redis = Redis(self.tmp)
+        self.addCleanup(self.redis.stop)
+        return (*super().store(), "--queue", self.redis.url, "--prefix", "crawl")
+
+    def flush(self):
+        self.assertEqual(self.redis.cli("FLUSHALL").stdout, "OK\n")
+
+    def hints(self):
+        keys = self.redis.cli("KEYS", "*").stdout.split()
+        return [key for key in keys if self.redis.cli("TYPE", key).stdout == "list\n"]
 
 
 if __name__ == "__main__":
