@@ -90,6 +90,7 @@ enum wr_rc task_read(struct reader *r, int64_t ti, enum task_form form, struct t
   k->with_history = form == TASK_HISTORY;
   if (rc == WR_OK && k->with_history) rc = reader_attempts(r, k->row.ti, list_attempt, k, err);
   const struct attempt_row *last = k->n > 0 ? &k->attempt[k->n - 1] : NULL; /* whoever analysed it has not run it */
-  if (last && was_analysed(&k->row.t) && last->epoch == task_attempt_of(k->row.t.epoch) && last->owner) k->row.ran_by = last->owner;
+  if (last && was_analysed(&k->row.t) && last->epoch == task_attempt_of(k->row.t.epoch) && last->owner)
+    k->row.ran_by = last->owner;
   return rc;
 }

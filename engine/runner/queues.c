@@ -411,12 +411,11 @@ static void count_picked(const struct hold *h, bool up) {
 
 static struct hold *hold_make(struct queues *q, const struct hold *as, int64_t ti) {
   struct hold *h = map64_get(&q->holds, ti);
-  int32_t cpu = as->cpu;
   if (h) return h;
   h = wr_new(struct hold);
   *h = *as;
   count_up(q, h);
-  q->cpu_used += cpu;
+  q->cpu_used += h->cpu;
   (void)map64_put(&q->holds, ti, h);
   if (q->dear.ti == ti) queues_dear_gone(q);
   return h;
@@ -469,9 +468,15 @@ static void hold_again(struct queues *q, struct hold *h, const struct place *p, 
   if (h->kind != kind || h->untold) set_kind(q, h, kind);
 }
 
+static void note_move(struct queues *q, int64_t ti, const struct hold *h) {
+  *WR_PUSH(q->moved, q->n_moved, q->cap_moved) =
+    (struct queue_moved){ti, wr_strdup(h->at->user->name), wr_strdup(h->at->group), h->kind, h->cpu};
+}
+
 void queues_hold(struct queues *q, struct place *p, struct kind *kind, int64_t ti, int32_t cpu) {
   struct hold *h = hold_make(q, &(struct hold){.at = p, .kind = kind, .cpu = cpu}, ti);
   if (h->picked) return;
+  if (h->running > 0 && h->at != p) note_move(q, ti, h); /* its attempt ends and its analysis begins, if the batch commits */
   hold_again(q, h, p, kind, cpu);
   h->picked = true;
   count_picked(h, true);
@@ -534,8 +539,7 @@ void queues_release(struct queues *q, int64_t ti) {
 void queues_started(struct queues *q, int64_t ti) {
   struct hold *h = map64_get(&q->holds, ti);
   if (h == NULL) return;
-  unpick(h);
-  h->running++;
+  unpick(h), h->running++;
 }
 
 void queues_lend(struct queues *q, int64_t ti, bool lent) {
@@ -562,8 +566,7 @@ static void count_foreign(const struct queues *q, const char *user, const char *
 void queues_move(struct queues *q, int64_t ti, const char *user, const char *group, bool elsewhere) {
   struct hold *h = map64_get(&q->holds, ti);
   if (h) {
-    *WR_PUSH(q->moved, q->n_moved, q->cap_moved) =
-      (struct queue_moved){ti, wr_strdup(h->at->user->name), wr_strdup(h->at->group)};
+    note_move(q, ti, h);
     move(q, h, user, group);
   } else if (elsewhere) { /* until what others run is read again */
     count_foreign(q, user, group);
@@ -575,6 +578,8 @@ static void moves_over(struct queues *q, bool committed) {
     struct queue_moved *m = &q->moved[--q->n_moved];
     struct hold *h = committed ? NULL : map64_get(&q->holds, m->ti);
     if (h) move(q, h, m->user, m->group);
+    if (h && h->kind != m->kind) set_kind(q, h, m->kind);
+    if (h && h->cpu != m->cpu) set_cost(q, h, m->cpu, h->lent);
     free(m->user);
     free(m->group);
   }

@@ -128,7 +128,7 @@ struct queues {
   struct { int64_t ti, since_us; } dear;  /* the oldest task that the budget has no room for */
   bool drains;                        /* the budget is kept for it */
   /* Of the batch under way: what has moved, and from where; what is held without having waited. */
-  struct queue_moved { int64_t ti; char *user, *group; } *moved; size_t n_moved, cap_moved;
+  struct queue_moved { int64_t ti; char *user, *group; struct kind *kind; int32_t cpu; } *moved; size_t n_moved, cap_moved;
   int64_t *fresh; size_t n_fresh, cap_fresh;
   uint64_t salt;                      /* of hashes: nobody outside can make names collide */
 };

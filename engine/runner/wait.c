@@ -342,11 +342,12 @@ enum store_rc wait_lock(struct runner *r, size_t most) {
 bool wait_claim(struct runner *r, const struct ev *e, const struct queue_view *of) {
   struct queues *q = &r->queues;
   const struct hold *h = queues_held(q, e->ti);
+  bool there = h && strcmp(h->at->group, of->group) == 0 && strcmp(h->at->user->name, of->user) == 0;
+  if (h && !there && !queues_counts(q, of)) queues_move(q, e->ti, of->user, of->group, false); /* it waited as an analysis */
   if (!queues_counts(q, of)) return true;
   if (e->from != HINT_PULLED && queues_policy(q)) return false; /* it waits here, until the policy wants it */
   if (e->from != HINT_PULLED || h == NULL || !h->picked) return queues_home(q, of, e->ti);
-  bool same = strcmp(h->at->group, of->group) == 0 && strcmp(h->at->user->name, of->user) == 0 && h->cpu == of->cpu;
-  return same && queues_is_of(q, e->ti, of->type) && queues_claim(q, e->ti);
+  return there && h->cpu == of->cpu && queues_is_of(q, e->ti, of->type) && queues_claim(q, e->ti);
 }
 
 void wait_over(struct runner *r, bool committed) {
