@@ -31,8 +31,7 @@ int64_t load_free(const char *meminfo) {
 bool load_judge(const struct queue_opts *o, double load_per_core, int64_t free_bytes, char *why, size_t n) {
   if (n) why[0] = '\0';
   if (o->max_load > 0 && load_per_core > o->max_load) {
-    snprintf(why, n, "the load of the machine is %.2f for each core, more than --max-load %.*f", load_per_core,
-             o->max_load < 0.01 ? 6 : 2, o->max_load);
+    snprintf(why, n, "the load of the machine is %.2f for each core, more than --max-load %g", load_per_core, o->max_load);
     return false;
   }
   if (o->min_free_bytes > 0 && free_bytes >= 0 && free_bytes < o->min_free_bytes) {
