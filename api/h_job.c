@@ -321,7 +321,7 @@ static enum wr_rc post_removal(struct call *c, enum job_op op, struct job_had *h
   return rc;
 }
 
-static bool any_left(const struct job_left *l) { return l->tasks + l->attempts + l->logs + l->contexts > 0; }
+static bool any_left(const struct job_left *l) { return l->tasks + l->attempts + l->children + l->logs + l->contexts > 0; }
 
 enum { LOOK_MS = 10 };
 #define LOGS_GO_US 10000000           /* logs are removed behind the commit, by a thread of their own */
@@ -337,7 +337,7 @@ static enum wr_rc look_again(struct call *c, struct removal *x) {
     rc = r ? reader_job_rows(r, x->had->ti, x->had->n, &x->left, &c->err) : c->err.code;
     reader_put(r);
     if (rc != WR_OK || !any_left(&x->left)) return rc;
-    if (x->left.tasks + x->left.attempts > 0 || clock_mono_us() >= until) break;
+    if (x->left.tasks + x->left.attempts + x->left.children > 0 || clock_mono_us() >= until) break;
     (void)poll(NULL, 0, LOOK_MS);
   }
   log_error("job.left", L_INT("job_id", c->id), L_INT("tasks", x->left.tasks), L_INT("attempts", x->left.attempts),

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include "json_out.h"
 #include "mem.h"
+#include "pointer.h"
 #include "text.h"
 #include "wr_limits.h"
 
@@ -60,46 +61,11 @@ bool answer_line(struct http_answer *a, const char *p, size_t n) {
 
 /* ---- JSON pointer ---- */
 
-bool http_pointer(const char *s) {
-  if (*s && *s != '/') return false;
-  for (; *s; s++)
-    if (*s == '~' && s[1] != '0' && s[1] != '1') return false;
-  return true;
-}
-
-/* Decodes the next part, from behind its slash; out has room for all of it. Returns where it ends. */
-static const char *next_part(const char *s, char *out) {
-  for (; *s && *s != '/'; s++) {
-    if (*s != '~') *out++ = *s;
-    else *out++ = *++s == '1' ? '/' : '~';
-  }
-  *out = '\0';
-  return s;
-}
-
-static const json_t *step(const json_t *v, const char *part) {
-  int64_t i;
-  size_t n = strlen(part);
-  if (json_is_object(v)) return json_object_get(v, part);
-  if (!json_is_array(v) || (part[0] == '0' && n > 1) || !text_i64(part, n, &i) || i < 0) return NULL;
-  return json_array_get(v, (size_t)i);
-}
-
-static const json_t *follow(const json_t *v, const char *pointer) {
-  char *part = wr_malloc(strlen(pointer) + 1);
-  while (v && *pointer == '/') {
-    pointer = next_part(pointer + 1, part);
-    v = step(v, part);
-  }
-  free(part);
-  return v;
-}
-
 void answer_pick(struct http_answer *a, const char *pointer) {
   json_error_t e;
   a->pick_why = NULL;
   json_t *root = json_loadb(a->body ? a->body : "", a->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
-  const json_t *v = root ? follow(root, pointer) : NULL;
+  const json_t *v = root ? pointer_follow(root, pointer) : NULL;
   if (!root) a->pick_why = "the answer is not JSON";
   else if (!v) a->pick_why = "the answer has nothing there";
   else if (json_is_string(v)) a->picked = wr_memdup0(json_string_value(v), a->picked_len = json_string_length(v));

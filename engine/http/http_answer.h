@@ -34,6 +34,4 @@ struct http_wanted {
   bool polling, follows;                /* it was a poll of a Location; redirects are allowed */
 };
 enum http_next answer_next(const struct http_answer *a, const struct http_wanted *w);
-/* A pointer that RFC 6901 knows: "" or "/..", with ~0 and ~1 only. */
-bool http_pointer(const char *s);
 #endif

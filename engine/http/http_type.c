@@ -11,6 +11,7 @@
 #include "json_out.h"
 #include "meant.h"
 #include "wr_limits.h"
+#include "pointer.h"
 
 struct refusal { int *code; char *err; size_t err_n; };
 
@@ -106,7 +107,7 @@ static int read_status(struct http_spec *s, const json_t *v, const struct refusa
 static int read_pointer(struct http_spec *s, const json_t *v, const struct refusal *r) {
   if (!json_is_string(v)) return refuse(r, WX_BAD_TYPE, "pointer must be a text.");
   s->pointer = arena_strdup(&s->a, json_string_value(v));
-  return http_pointer(s->pointer) ? 0 : refuse(r, WX_OUT_OF_RANGE, "pointer is no JSON pointer such as /items/0/name.");
+  return pointer_form(s->pointer) ? 0 : refuse(r, WX_OUT_OF_RANGE, "pointer is no JSON pointer such as /items/0/name.");
 }
 
 static int read_redirects(struct http_spec *s, const json_t *v, const struct refusal *r) {

@@ -94,10 +94,10 @@ enum wr_rc reader_job_left(struct reader *r, int64_t id, const struct job_look *
   db_select(r->db, &c, Q_JOB_LEFT, ARGS(arg_i(id)));
   while (cursor_next(&c)) add_left(out, c.cell, how);
   enum wr_rc rc = cursor_end(&c, WR_OK, err);
-  /* children: what has one of these tasks as its parent, once a row says so; none does yet */
   for (size_t before = 1; !rc && before != got && got < LIMIT_JOB_LOOK;) {
     before = got;
     rc = next_ids(r, id, all, &got, &out->contexts, err);
+    if (!rc && got > before) rc = count_ids(r->db, Q_IDS_CHILD, all + before, got - before, &out->children, err);
     if (!rc && got > before) rc = count_ids(r->log, Q_IDS_LOG, all + before, got - before, &out->logs, err);
     if (!rc && got > before) rc = count_ids(r->log, Q_CONTEXT_SIZES, all + before, got - before, &out->contexts, err);
   }
@@ -113,7 +113,8 @@ enum wr_rc reader_job_rows(struct reader *r, const int64_t *ti, size_t n, struct
     k = n - i < IDS_AT_ONCE ? n - i : IDS_AT_ONCE;
     const struct { struct db *db; enum query q; int64_t *to; } look[] = {
       {r->db, Q_IDS_TASK, &out->tasks}, {r->db, Q_IDS_ALONE, &out->tasks}, {r->db, Q_IDS_ASYNC, &out->tasks},
-      {r->db, Q_IDS_ATTEMPT, &out->attempts}, {r->log, Q_IDS_LOG, &out->logs}, {r->log, Q_CONTEXT_SIZES, &out->contexts},
+      {r->db, Q_IDS_ATTEMPT, &out->attempts}, {r->db, Q_IDS_TREE, &out->tasks},
+      {r->db, Q_IDS_CHILD, &out->children}, {r->log, Q_IDS_LOG, &out->logs}, {r->log, Q_CONTEXT_SIZES, &out->contexts},
       {r->log, Q_PROGRESS, &out->contexts}};
     for (size_t q = 0; !rc && q < sizeof look / sizeof *look; q++)
       rc = count_ids(look[q].db, look[q].q, ti + i, k, look[q].to, err);

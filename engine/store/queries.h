@@ -179,6 +179,8 @@
 
 /* What attempts reported, and the log of attempt (?1, ?2); in SQLite a file of its own. */
 #define QUERIES_LOG(X, D) \
+  X(Q_IDS_TREE, "SELECT ti_id FROM task_tree" D(PRIMARY) " WHERE ti_id" D(ID)) \
+  X(Q_IDS_CHILD, "SELECT ti_id FROM task_child" D(PRIMARY) " WHERE parent_ti" D(ID)) \
   X(Q_IDS_LOG, "SELECT DISTINCT ti_id FROM task_log" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_CONTEXT, "SELECT epoch, context FROM task_context WHERE ti_id=?1") \
   X(Q_CONTEXT_SIZES, "SELECT ti_id, epoch, n_bytes FROM task_context" D(PRIMARY) " WHERE ti_id" D(ID)) \

@@ -327,6 +327,7 @@ class Crawl:
             return got["state"] == "DELETED"
         until("the job is gone", gone)
         self.assertEqual(removed["tasks"], self.pages)
+        self.assertGreater(removed["children"], 0)
         try:
             until("nothing is left of it", lambda: not +self.left())
         except AssertionError as error:

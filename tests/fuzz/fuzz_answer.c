@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "text.h"
 #include "wr_limits.h"
+#include "pointer.h"
 
 static char *part(const uint8_t **p, size_t *n, size_t *len) {
   const uint8_t *end = memchr(*p, '\0', *n);
@@ -63,7 +64,7 @@ int fuzz_answer(const uint8_t *data, size_t n) {
   a.body = part(&data, &n, &a.len);
   a.status = a.len ? 200 + (unsigned char)a.body[0] % 400 : 0;
   check_lines(&a, data, n);
-  if (http_pointer(pointer)) {
+  if (pointer_form(pointer)) {
     answer_pick(&a, pointer);
     wr_assert(!a.picked != !a.pick_why && a.picked_len <= LIMIT_RESULT_BYTES);
     wr_assert(!a.picked || text_utf8(a.picked, a.picked_len));

@@ -16,6 +16,7 @@
 #include "mem.h"
 #include "resolve.h"
 #include "wr_limits.h"
+#include "pointer.h"
 
 static struct net_addr addr(const char *s) {
   struct net_addr a;
@@ -162,7 +163,7 @@ static void test_pick(void **st) {
     else assert_true(!a.picked && a.pick_why);
     answer_done(&a);
   }
-  assert_true(http_pointer("") && http_pointer("/a~0~1") && !http_pointer("a") && !http_pointer("/~") && !http_pointer("/~2"));
+  assert_true(pointer_form("") && pointer_form("/a~0~1") && !pointer_form("a") && !pointer_form("/~") && !pointer_form("/~2"));
 }
 
 static void test_next(void **st) {
