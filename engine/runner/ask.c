@@ -158,7 +158,7 @@ static enum ask_no job_first(struct job_head *h, const struct task *t, enum ask 
 
 /* ---- answers ---- */
 
-static enum wr_rc no_code(enum ask_no no) {
+enum wr_rc ask_no_code(enum ask_no no) {
   switch (no) {
   case ASK_OK: case ASK_SAME: break;
   case ASK_BUSY: return WR_BUSY_STATE;
@@ -170,7 +170,7 @@ static enum wr_rc no_code(enum ask_no no) {
 }
 
 static void answer(struct req_asked *of, const struct ask_answer *got) {
-  of->rc = no_code(got->no);
+  of->rc = ask_no_code(got->no);
   of->changed = got->no == ASK_OK;
   of->state = shown_name(got->shown);
 }

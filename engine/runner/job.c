@@ -78,18 +78,6 @@ enum store_rc job_make(struct runner *r, struct req *q) {
   return STORE_OK;
 }
 
-/* ---- asked ---- */
-
-static enum wr_rc no_code(enum ask_no no) {
-  switch (no) {
-  case ASK_OK: case ASK_SAME: break;
-  case ASK_BUSY: case ASK_OF_A_FLOW: return WR_BUSY_STATE;
-  case ASK_FINISHED: return WR_ALREADY_FINISHED;
-  case ASK_NOT_RETRYABLE: return WR_NOT_RETRYABLE;
-  }
-  return WR_OK;
-}
-
 /* ---- deleted ---- */
 
 /* Its last task went in an earlier batch. Its row is the last to go, when a look finds nothing else of it. *left: tasks. */
@@ -144,7 +132,7 @@ enum store_rc job_request(struct runner *r, struct ev *e) {
   enum ask_no no = job_asked(&h->row.j, q->job->ask);
   q->changed = no == ASK_OK;
   h->changed |= q->changed;
-  return no_code(no) == WR_OK ? STORE_OK : refuse(q, no_code(no), h);
+  return ask_no_code(no) == WR_OK ? STORE_OK : refuse(q, ask_no_code(no), h);
 }
 
 /* ---- carried out ---- */

@@ -114,6 +114,7 @@ enum store_rc ask(struct runner *r, struct ev *e) WR_MUST;
 struct ask_answer { enum ask_no no; enum task_shown shown; };
 /* This batch makes the task, or ends the run that another one is to follow: the wish comes again with the next batch. */
 bool ask_waits(const struct cached *c, enum ask ask);
+enum wr_rc ask_no_code(enum ask_no no);   /* of a wish about a task or a job; WR_OK: nothing refuses it */
 enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a,
                         struct ask_answer *got) WR_MUST;
 
