@@ -106,14 +106,14 @@ static enum wr_rc tasks_exist(void *ctx, const int64_t *ids, size_t n, size_t *b
   return rc;
 }
 
-static enum wr_rc analyzer_known(void *ctx, const char *name, bool *known, struct wr_err *err) {
+static enum wr_rc analyzer_find(void *ctx, const char *name, const struct added **out, struct wr_err *err) {
   const struct def_site *site = ctx;
   const struct executor *x = NULL;
   enum wr_rc rc = site->defs ? defs_analyzer_find(site->defs, name, &x, err) : WR_OK;
-  *known = x != NULL;
+  *out = x ? x->added : NULL;
   return rc;
 }
 
 struct def_env def_env_at(struct def_site *site) {
-  return (struct def_env){.ctx = site, .check_type = check_type, .tasks_exist = tasks_exist, .analyzer_known = analyzer_known};
+  return (struct def_env){.ctx = site, .check_type = check_type, .tasks_exist = tasks_exist, .analyzer_find = analyzer_find};
 }

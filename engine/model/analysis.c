@@ -60,16 +60,50 @@ static bool in_list(const char *list, const char *type) {
   return false;
 }
 
+static bool may_add(const struct analysis_rule *rule, const char *type) {
+  if (rule->task_types) return in_list(rule->task_types, type);
+  return strcmp(type, "SHELL") != 0 && strcmp(type, rule->parent_type) == 0;
+}
+
 static enum wr_rc type_allowed(const char *type, const struct analysis_rule *rule, const struct jpath *at, struct wr_err *err) {
   char q[WR_QUOTE_MAX];
-  bool shell = strcmp(type, "SHELL") == 0;
-  if (rule->task_types ? in_list(rule->task_types, type) : !shell && strcmp(type, rule->parent_type) == 0) return WR_OK;
+  if (may_add(rule, type)) return WR_OK;
   wr_err_quote(q, type, strlen(type));
   if (rule->task_types)
     return fail_at(err, WR_OUT_OF_RANGE, JKEY(at, "taskType"),
                    "Tasks of type %s may not be added: taskTypes does not name it.", q);
   return fail_at(err, WR_OUT_OF_RANGE, JKEY(at, "taskType"), "Tasks of type %s may not be added: %s.", q,
-                 shell ? "SHELL must be named in taskTypes" : "without taskTypes only the task's own type may be");
+                 strcmp(type, "SHELL") == 0 ? "SHELL must be named in taskTypes" : "without taskTypes only the task's own type may be");
+}
+
+/* What the analyzer of an added task may add. NULL: what is of that task's own type. */
+static enum wr_rc types_of(const struct analyzer *a, const struct def_env *env, const char **types, struct wr_err *err) {
+  const struct added *there = NULL;
+  *types = a->task_types;
+  if (a->kind != ANALYZER_NAMED || !env->analyzer_find) return WR_OK;
+  enum wr_rc rc = env->analyzer_find(env->ctx, a->name, &there, err);
+  if (!rc && there) *types = there->task_types;
+  return rc;
+}
+
+/* A task that is added brings an analyzer of its own, whose answer comes from outside, too. It may add no more than the one that
+ * adds it: else two answers would get what one cannot. The analyzer of an executor is the word of whoever registered that. */
+static enum wr_rc analyzer_allowed(const struct task_def *t, const struct analysis_rule *rule, const struct def_env *env,
+                                   const struct jpath *at, struct wr_err *err) {
+  const char *types = NULL, *p;
+  enum wr_rc rc = t->analyzer ? types_of(t->analyzer, env, &types, err) : WR_OK;
+  for (p = types; !rc && p && *p; p += strcspn(p, "\n"), p += *p == '\n') {
+    char type[LIMIT_NAME_CHARS + 1], q[WR_QUOTE_MAX];
+    size_t n = strcspn(p, "\n");
+    wr_assert(n < sizeof type);
+    memcpy(type, p, n);
+    type[n] = 0;
+    if (may_add(rule, type)) continue;
+    wr_err_quote(q, type, n);
+    rc = fail_at(err, WR_OUT_OF_RANGE, JKEY(JKEY(at, "taskConfig"), "analyzer"),
+                 "Its analyzer may add tasks of type %s, and the analyzer that adds this task may not.", q);
+  }
+  return rc;
 }
 
 /* taskConfig may be a text, so it is looked at when it was read. */
@@ -117,6 +151,7 @@ static enum wr_rc read_task(const json_t *body, size_t i, const struct analysis_
   const char *type = json_string_value(json_object_get(body, "taskType"));
   enum wr_rc rc = type ? type_allowed(type, rule, at, err) : WR_OK; /* what is no text is refused with its own sentence */
   if (!rc) rc = async_parse(body, ASYNC_INLINE, env, (int64_t)i, out, err);
+  if (!rc) rc = analyzer_allowed(out->def, rule, env, at, err);
   if (!rc) rc = whose(out, at, err);
   if (!rc) rc = run_as(out->def, rule, at, err);
   if (!rc) hash_task(body, out->spec);

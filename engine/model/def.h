@@ -12,6 +12,7 @@
 #include "err.h"
 
 /* What the parser must ask. Borrowed during the call. */
+struct added;
 struct def_env {
   void *ctx;
   /* Known type: fills *slot and returns WR_OK, checking content and config at save time; else an error. config: the
@@ -20,8 +21,8 @@ struct def_env {
                            uint8_t *slot, struct wr_err *err);
   /* All ids exist and are not deleted: WR_OK; else NO_SUCH_TASK naming the id, *bad its index. ids: sorted, unique. */
   enum wr_rc (*tasks_exist)(void *ctx, const int64_t *ids, size_t n, size_t *bad, struct wr_err *err);
-  /* Is an analyzer of that name registered? NULL: none is. */
-  enum wr_rc (*analyzer_known)(void *ctx, const char *name, bool *known, struct wr_err *err);
+  /* The registered analyzer of that name, which lives as long as the node; *out NULL: there is none. NULL: none is registered. */
+  enum wr_rc (*analyzer_find)(void *ctx, const char *name, const struct added **out, struct wr_err *err);
 };
 
 struct executor;

@@ -196,10 +196,10 @@ static enum wr_rc type_check(const struct task_in *in, const struct def_env *env
 /* A registered one: is it there? */
 static enum wr_rc analyzer_check(const struct analyzer *a, const struct def_env *env, const struct jpath *at,
                                  struct wr_err *err) {
-  bool known = false;
+  const struct added *there = NULL;
   if (a->kind != ANALYZER_NAMED) return WR_OK;
-  enum wr_rc rc = env->analyzer_known ? env->analyzer_known(env->ctx, a->name, &known, err) : WR_OK;
-  if (rc || known) return rc;
+  enum wr_rc rc = env->analyzer_find ? env->analyzer_find(env->ctx, a->name, &there, err) : WR_OK;
+  if (rc || there) return rc;
   return fail_at(err, WR_OUT_OF_RANGE, at,
                  "There is no analyzer %s: register it (POST /analyzer), or give a built-in one, such as "
                  "{\"type\": \"exit-code\", \"ok\": [0]}.", a->name);

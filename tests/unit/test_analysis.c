@@ -97,16 +97,18 @@ static void bad_definitions(void **state) {
 
 /* ---- in a task's definition ---- */
 
-static enum wr_rc known_name(void *ctx, const char *name, bool *known, struct wr_err *err) {
+static enum wr_rc registered(void *ctx, const char *name, const struct added **out, struct wr_err *err) {
+  static char echo[] = "ECHO\n", shell[] = "ECHO\nSHELL\n";
+  static const struct added crawl = {.task_types = echo}, wide = {.task_types = shell}, own = {.task_types = NULL};
   (void)ctx, (void)err;
-  *known = strcmp(name, "crawl") == 0;
+  *out = strcmp(name, "crawl") == 0 ? &crawl : strcmp(name, "wide") == 0 ? &wide : strcmp(name, "own") == 0 ? &own : NULL;
   return WR_OK;
 }
 
 static enum wr_rc read_task(const char *config, struct task_post *p, struct wr_err *err) {
   struct def_env with = env;
   char body[400];
-  with.analyzer_known = known_name;
+  with.analyzer_find = registered;
   snprintf(body, sizeof body, "{'taskName':'t','taskType':'ECHO','taskConfig':%s}", config);
   json_t *v = json_of(body);
   enum wr_rc rc = def_task_parse(v, &with, p, err);
@@ -422,6 +424,35 @@ static void shell_only_when_named(void **state) {
   verdict_done(&v);
 }
 
+/* A result that may add ECHO alone says, in the task that it adds, that the next result may add SHELL. */
+static void no_more_by_way_of_two(void **state) {
+  static const struct { const char *analyzer; bool fine; } all[] = {
+    {"{'type':'subtasks','pointer':'','taskTypes':['SHELL']}", false},
+    {"{'type':'subtasks','pointer':'','taskTypes':['ECHO','SHELL']}", false},
+    {"'wide'", false},
+    {"{'type':'subtasks','pointer':'','taskTypes':['ECHO']}", true},
+    {"{'type':'subtasks','pointer':'','taskTypes':[]}", true},
+    {"{'type':'subtasks','pointer':''}", true},
+    {"{'type':'exit-code','ok':[0]}", true},
+    {"'crawl'", true},
+    {"'own'", true}};
+  static const struct analysis_rule may[] = {{.parent_type = "ECHO"}, {.parent_type = "WAIT", .task_types = "ECHO\n"}};
+  struct def_env with = env;
+  (void)state;
+  with.analyzer_find = registered;
+  for (size_t i = 0; i < 2 * sizeof all / sizeof *all; i++) {
+    struct verdict v;
+    struct wr_err err = {0};
+    char text[400];
+    snprintf(text, sizeof text, "{'verdict':'done','tasks':[{'taskType':'ECHO','taskConfig':{'analyzer':%s}}]}", all[i / 2].analyzer);
+    for (char *c = text; *c; c++) *c = *c == '\'' ? '"' : *c;
+    enum wr_rc rc = analysis_answer_parse(text, strlen(text), &may[i % 2], &with, &v, &err);
+    if (rc != (all[i / 2].fine ? WR_OK : WR_OUT_OF_RANGE)) fail_msg("%s: %d %s", text, (int)rc, err.msg);
+    if (rc) assert_non_null(strstr(err.msg, "/tasks/0/taskConfig/analyzer: Its analyzer may add tasks of type \"SHELL\""));
+    verdict_done(&v);
+  }
+}
+
 static char *many(const char *head, const char *one, size_t n, const char *tail, size_t *len) {
   struct buf b = BUF_INIT;
   buf_str(&b, head);
@@ -510,7 +541,7 @@ int main(void) {
     cmocka_unit_test(definitions_are_read), cmocka_unit_test(bad_definitions), cmocka_unit_test(tasks_have_it),
     cmocka_unit_test(pointers),
     cmocka_unit_test(sameness), cmocka_unit_test(patterns_end), cmocka_unit_test(built_in_ones), cmocka_unit_test(subtasks_adds), cmocka_unit_test(answers),
-    cmocka_unit_test(run_as_is_the_parents), cmocka_unit_test(hostile_answers), cmocka_unit_test(shell_only_when_named),
+    cmocka_unit_test(run_as_is_the_parents), cmocka_unit_test(hostile_answers), cmocka_unit_test(shell_only_when_named), cmocka_unit_test(no_more_by_way_of_two),
     cmocka_unit_test(limits_hold), cmocka_unit_test(keys_have_a_hash), cmocka_unit_test(a_store_that_is_away_is_no_failure),
     cmocka_unit_test(an_attempt_owns_its_analysis)};
   return cmocka_run_group_tests(tests, NULL, NULL);
