@@ -268,14 +268,27 @@ static void derive_again(struct task_def *t, const char *defaults) {
   if (rc) rc = def_task_derive(t, &err);
 }
 
-/* What this node knows of a definition besides what is written in it. mu is not held: whoever is asked here may have a lock. */
-static void place(struct defs *d, struct task_def *t) {
-  t->executor = d->types ? registry_find(d->types, t->type, 0) : NULL;
-  if (t->executor && t->executor->added) derive_again(t, t->executor->added->config);
+/* An instance may have a former version of the executor, which had an analyzer: its attempt says so (defs_analyzer_of()). */
+static uint8_t calls(const struct task_def *t) {
+  bool may = t->analyzer || (t->executor && t->executor->added);
+  return may ? (uint8_t)t->analyzer_attempts : 0;
+}
+
+static const struct executor *executor_at(const struct defs *d, const char *type, int64_t version) {
+  const struct executor *x = d->types && version != 0 ? registry_find(d->types, type, version) : NULL;
+  return x || !d->types ? x : registry_find(d->types, type, 0);
+}
+
+/* What this node knows of a definition besides what is written in it. Whether it can run here is asked of the newest version of
+ * its executor; version (0: that one, too) is the one whose settings count. mu is not held: whoever is asked here may have a lock. */
+static void place(struct defs *d, struct task_def *t, int64_t version) {
+  const struct executor *own = executor_at(d, t->type, version);
+  t->executor = executor_at(d, t->type, 0);
+  if (own && own->added) derive_again(t, own->added->config);
   t->policy.type = t->executor && t->executor->added ? t->executor->ops.name : NULL; /* lives as long as the registry */
   t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
   t->policy.cleans_up = cleans_up(d, t);
-  t->policy.calls = analyzer_of(t, t->executor) ? (uint8_t)t->analyzer_attempts : 0;
+  t->policy.calls = calls(t);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
   t->policy.list = d->list ? d->list(d->list_ctx, t) : 0;
 }
@@ -299,9 +312,9 @@ static enum wr_rc flow_look_up(struct defs *d, const struct flow_def *f, struct 
 static enum wr_rc entry_place(struct defs *d, struct entry *e, struct reader *r, bool runner, struct wr_err *err) {
   enum wr_rc rc = e->task ? look_up(d, e->task, r, runner, err) : flow_look_up(d, e->flow, r, runner, err);
   e->types = types_now(d);
-  if (e->task) place(d, e->task);
+  if (e->task) place(d, e->task, 0);
   for (uint32_t i = 0; e->flow && i < e->flow->n; i++)
-    for (uint32_t k = 0; k < e->flow->node[i].n_task; k++) place(d, e->flow->node[i].task[k]);
+    for (uint32_t k = 0; k < e->flow->node[i].n_task; k++) place(d, e->flow->node[i].task[k], 0);
   return rc;
 }
 
@@ -409,10 +422,16 @@ static enum wr_rc runner_look(struct defs *d, struct wr_err *err) {
   return rc;
 }
 
-enum wr_rc defs_place(struct defs *d, struct task_def *t, struct wr_err *err) {
+enum wr_rc defs_place(struct defs *d, struct task_def *t, int64_t version, struct wr_err *err) {
   enum wr_rc rc = is_foreign(d, t) && book_due(&d->book) ? runner_look(d, err) : WR_OK;
-  if (rc == WR_OK) place(d, t);
-  return rc;
+  if (rc == WR_OK && version != 0) rc = defs_added_version(d, t->type, version, err);
+  if (rc != WR_OK && rc != WR_NOT_FOUND && rc != WR_INTERNAL) return rc;
+  place(d, t, version); /* a version that is not there any more: the newest, and its attempt says so */
+  return WR_OK;
+}
+
+const struct analyzer *defs_analyzer_of(const struct defs *d, const struct task_def *t, int64_t version) {
+  return analyzer_of(t, version != 0 ? executor_at(d, t->type, version) : t->executor);
 }
 
 /* After that a version is old whose type another node has registered anew. While the store is away, what was known last

@@ -47,9 +47,11 @@ enum wr_rc defs_flow_by(struct defs *d, struct reader *r, int64_t flow_id, int64
 enum wr_rc defs_task_by(struct defs *d, struct reader *r, int64_t task_id, int64_t version, struct task_def **out,
                         struct wr_err *err) WR_MUST;
 /* Fills in what this node knows of a definition that is not of this cache: class of slots, executor, whether it can run here,
- * whether its type cleans up. t is nobody else's yet. The runner's thread. It may have to look into the store: when that fails,
- * nothing is filled in. */
-enum wr_rc defs_place(struct defs *d, struct task_def *t, struct wr_err *err) WR_MUST;
+ * whether its type cleans up. version: of its executor, which its instance has; 0 = the newest. t is nobody else's yet. The
+ * runner's thread. It may have to look into the store: when that fails, nothing is filled in. */
+enum wr_rc defs_place(struct defs *d, struct task_def *t, int64_t version, struct wr_err *err) WR_MUST;
+/* The analyzer of an instance of t that has that version of its executor (0: of none that was registered). NULL: none. */
+const struct analyzer *defs_analyzer_of(const struct defs *d, const struct task_def *t, int64_t version);
 /* This node has registered it: no look is needed. Any thread. */
 void defs_type_learn(struct defs *d, const char *type, bool cleans_up);
 /* Executors that were registered at run time become entries of `types`, the registry of defs_executors(), and analyzers entries

@@ -408,7 +408,7 @@ static enum store_rc alone_def(struct loader *l, const struct task_row *row, con
   else rc = async_def(beside->name, beside->type, beside->content, beside->config, def, &err);
   if (rc == WR_OK && row->task_id == 0 && beside->job > 0) def_in_job(*def);
   if (rc == WR_OK && row->task_id == 0) {
-    rc = defs_place(l->env->defs, *def, &err);
+    rc = defs_place(l->env->defs, *def, row->executor & LIMIT_EXECUTOR_VERSION, &err);
     if (rc != WR_OK) def_task_unref(*def);
   }
   if (defs_store_rc(rc) == STORE_BAD)
@@ -421,7 +421,7 @@ enum wr_rc load_made_def(struct loader *l, const struct req_task *t, struct task
   enum wr_rc rc = WR_OK;
   if (!t->def) return defs_task(l->env->defs, t->task_id, 0, l->env->defs_version, def, err);
   const struct executor *x = t->def->executor; /* of a batch that was undone: another version may be current by now */
-  if (t->def->policy.slot >= SLOT__N || x == NULL || x->added) rc = defs_place(l->env->defs, t->def, err);
+  if (t->def->policy.slot >= SLOT__N || x == NULL || x->added) rc = defs_place(l->env->defs, t->def, 0, err);
   if (rc == WR_OK && !defs_knows(l->env->defs, t->def)) /* it was known when the request was read */
     rc = wr_err_set(err, WR_UNKNOWN_TYPE, "The executor %.64s was deleted a moment ago.", t->def->type);
   if (rc == WR_OK) *def = def_task_ref(t->def);

@@ -27,19 +27,19 @@
 
 /* ---- the filter ---- */
 /* Of a candidate, in the order of LOOK_COLS. */
-struct candidate { int64_t ti, us, task_id; uint8_t state, phase; const char *type, *user, *group, *key; };
+struct candidate { int64_t ti, us, task_id; uint8_t state, phase, end_as; const char *type, *user, *group, *key; };
 
 static void candidate_of(const struct cell *c, struct candidate *k) {
   *k = (struct candidate){
     .ti = cell_i64(&c[0]), .us = cell_us(&c[1]), .state = cell_u8(&c[2]), .phase = cell_u8(&c[3]),
-    .task_id = cell_i64(&c[4]), .type = cell_text(&c[5], NULL), .user = cell_text(&c[6], NULL), .group = cell_text(&c[7], NULL),
-    .key = cell_text(&c[8], NULL)};
+    .end_as = cell_u8(&c[4]), .task_id = cell_i64(&c[5]), .type = cell_text(&c[6], NULL), .user = cell_text(&c[7], NULL),
+    .group = cell_text(&c[8], NULL), .key = cell_text(&c[9], NULL)};
 }
 
 _Static_assert(ALONE_DELETING == 1u << SHOWN_DELETING && ALONE_DELETE_FAILED == 1u << SHOWN_DELETE_FAILED &&
                ALONE_ANALYZING == 1u << SHOWN_ANALYZING && ALONE_WAITING == 1u << SHOWN_WAITING_CHILDREN, "shown_bit()");
 static uint32_t shown_bit(const struct candidate *k) {
-  const struct task t = {.state = k->state < TASK__N ? k->state : TASK_NONE, .phase = k->phase};
+  const struct task t = {.state = k->state < TASK__N ? k->state : TASK_NONE, .phase = k->phase, .end_as = k->end_as};
   enum task_shown s = task_show(&t);
   return s == SHOWN_NONE ? 0 : 1u << s;
 }
@@ -72,11 +72,11 @@ struct asking { struct asked *v; size_t n, cap; struct arena text; };
 /* Behind the columns of a candidate: those of Q_LOOK_NODES. */
 static void ask_later(struct asking *q, size_t at, const struct candidate *k, const struct cell *c) {
   struct asked *a = WR_PUSH(q->v, q->n, q->cap);
-  const char *bases = cell_text(&c[13], NULL), *last = q->n > 1 ? a[-1].task.bases : NULL;
-  *a = (struct asked){at, {k->ti, cell_i64(&c[9]), k->task_id, cell_i64(&c[10]), cell_i64(&c[11]), cell_i64(&c[12]), NULL},
-                      .own = {.user = cell_text(&c[14], &q->text), .group = cell_text(&c[15], &q->text)},
-                      .all = {.user = cell_text(&c[16], &q->text), .group = cell_text(&c[17], &q->text)}};
-  if (bases) a->task.bases = last && strcmp(last, bases) == 0 ? last : cell_text(&c[13], &q->text);
+  const char *bases = cell_text(&c[14], NULL), *last = q->n > 1 ? a[-1].task.bases : NULL;
+  *a = (struct asked){at, {k->ti, cell_i64(&c[10]), k->task_id, cell_i64(&c[11]), cell_i64(&c[12]), cell_i64(&c[13]), NULL},
+                      .own = {.user = cell_text(&c[15], &q->text), .group = cell_text(&c[16], &q->text)},
+                      .all = {.user = cell_text(&c[17], &q->text), .group = cell_text(&c[18], &q->text)}};
+  if (bases) a->task.bases = last && strcmp(last, bases) == 0 ? last : cell_text(&c[14], &q->text);
 }
 
 static enum wr_rc ask_one(struct reader *r, const struct alone_filter *f, const struct asked *a, bool *fit, struct wr_err *err) {

@@ -43,7 +43,7 @@ static void end(struct call *c, int how, const char *error) {
 static const char *name_of(const struct analyzer *a) {
   static const char *const built_in[] = {[ANALYZER_EXIT_CODE] = "exit-code", [ANALYZER_POINTER] = "json-pointer",
                                          [ANALYZER_REGEX] = "regex", [ANALYZER_SUBTASKS] = "subtasks"};
-  return a->kind == ANALYZER_NAMED ? a->name : built_in[a->kind];
+  return !a ? "of its executor" : a->kind == ANALYZER_NAMED ? a->name : built_in[a->kind];
 }
 
 /* why: a clause, or a sentence. */

@@ -106,7 +106,8 @@ static void read_evidence(struct worker *w, struct look *l) {
   struct evidence e = {.exit_code = -1};
   enum log_rc rc = w->o.analysis->evidence(w->o.ctx, l->ti, l->attempt, &e);
   e.failed = l->failed;
-  if (rc == LOG_AGAIN || rc == LOG_NO_SPACE) says(l, LOOK_AWAY, "the store does not answer");
+  if (!l->analyzer) says(l, LOOK_FATAL, "the version of the executor that names it is not there");
+  else if (rc == LOG_AGAIN || rc == LOG_NO_SPACE) says(l, LOOK_AWAY, "the store does not answer");
   else if (rc != LOG_STORED) says(l, LOOK_FATAL, "the result of the task is not there");
   else if (l->analyzer->kind == ANALYZER_NAMED) registered(w, l, &e);
   else built_in(w, l, &e);

@@ -188,13 +188,13 @@ static void a_failure_places_nothing(void **st) {
   registers("inline", true);
   WR(async_def("t", "inline", NULL, NULL, &t, &err));
   looks.fails = true;
-  assert_int_equal(defs_place(defs, t, &err), WR_DB_UNAVAILABLE); /* and not: it has no clean-up */
+  assert_int_equal(defs_place(defs, t, 0, &err), WR_DB_UNAVAILABLE); /* and not: it has no clean-up */
   looks.fails = false;
-  WR(defs_place(defs, t, &err));
+  WR(defs_place(defs, t, 0, &err));
   assert_true(t->policy.cleans_up);
   registers("inline", false);
   later();
-  WR(defs_place(defs, t, &err));
+  WR(defs_place(defs, t, 0, &err));
   assert_false(t->policy.cleans_up);
   def_task_unref(t);
 }
