@@ -136,6 +136,16 @@ static enum wr_rc run_as(struct task_def *t, const struct analysis_rule *rule, c
   return rc;
 }
 
+/* The environment of a program decides what it does as much as its arguments. A script of SHELL, which was named, sets it anyway. */
+static enum wr_rc no_env(const struct task_def *t, const struct jpath *at, struct wr_err *err) {
+  json_t *cfg = t->config && strcmp(t->type, "SHELL") != 0 ? json_reparse(t->config, strlen(t->config)) : NULL;
+  bool env = json_object_get(cfg, "env") != NULL;
+  json_decref(cfg);
+  if (!env) return WR_OK;
+  return fail_at(err, WR_OUT_OF_RANGE, JKEY(JKEY(at, "taskConfig"), "env"),
+                 "A task that an analyzer adds cannot set env, unless it is of type SHELL: taskContent and params reach its program.");
+}
+
 static void hash_task(const json_t *body, struct async_spec *s) {
   struct buf b = BUF_INIT;
   if (!s->key) return;
@@ -153,6 +163,7 @@ static enum wr_rc read_task(const json_t *body, size_t i, const struct analysis_
   if (!rc) rc = async_parse(body, ASYNC_INLINE, env, (int64_t)i, out, err);
   if (!rc) rc = analyzer_allowed(out->def, rule, env, at, err);
   if (!rc) rc = whose(out, at, err);
+  if (!rc) rc = no_env(out->def, at, err);
   if (!rc) rc = run_as(out->def, rule, at, err);
   if (!rc) hash_task(body, out->spec);
   return rc;

@@ -10,9 +10,11 @@
 #include <pcre2.h>
 #include "wr_limits.h"
 
-/* The library counts steps anew from each place of the text, so a match as a whole is bounded by the time of its thread: it
+/* A pattern is compiled on the thread of a request, too, whose stack is 100 KiB, and the library calls itself for each group
+ * within a group: PARENS of them take a third of that.
+ * The library counts steps anew from each place of the text, so a match as a whole is bounded by the time of its thread: it
  * calls out before each item of the pattern. */
-enum { MATCH_STEPS = 10000000, MATCH_DEPTH = 20000, MATCH_HEAP_KIB = 32 * 1024, PARENS = 100, COMPILED_BYTES = 1 << 20,
+enum { MATCH_STEPS = 10000000, MATCH_DEPTH = 20000, MATCH_HEAP_KIB = 32 * 1024, PARENS = 25, COMPILED_BYTES = 1 << 20,
        LOOK_EVERY = 64 };
 #define MATCH_US 2000000
 

@@ -42,16 +42,47 @@ static char *shell_config(const char *config, json_t *argv) {
   return text;
 }
 
+/* Variables by which a shell, an interpreter, a loader, or a program that is called further on, is told what else to run, to read
+ * or to trust. Whoever registered the program chose what it runs; its tasks do not. `*`: whatever begins so. */
+static const char *const steering[] = {
+  "PATH", "IFS", "ENV", "BASH*", "SHELLOPTS", "PS4", "PROMPT_COMMAND", "CDPATH", "GLOBIGNORE", "ZDOTDIR", "PERL*", "PYTHON*", "RUBY*",
+  "GEM_*", "BUNDLE_*", "NODE_*", "NPM_*", "npm_*", "LUA_*", "TCL*", "PHP*", "JAVA_*", "_JAVA_*", "JDK_*", "CLASSPATH", "DOTNET_*",
+  "CORECLR_*", "COR_*", "R_*", "JULIA_*", "GIT_*", "SSH_*", "GCONV_PATH", "GLIBC_*", "LOCPATH", "NLSPATH", "MALLOC_*", "HOSTALIASES",
+  "RES_OPTIONS", "LOCALDOMAIN", "OPENSSL_*", "SSL_*", "CURL_*", "HOME", "XDG_*", "EDITOR", "VISUAL", "PAGER", "LESS*", "BROWSER",
+  "TERMINFO*", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"};
+
+static bool steers(const char *name) {
+  for (size_t i = 0; i < sizeof steering / sizeof *steering; i++) {
+    size_t n = strlen(steering[i]);
+    bool any = steering[i][n - 1] == '*';
+    if (any ? strncmp(name, steering[i], n - 1) == 0 : strcmp(name, steering[i]) == 0) return true;
+  }
+  return false;
+}
+
+/* NULL: there is none in env. */
+static const char *steering_in(json_t *env) {
+  const char *name;
+  json_t *v;
+  json_object_foreach(env, name, v)
+    if (steers(name)) return name;
+  return NULL;
+}
+
 static int program_check(const wx_lib *lib, const char *content, const char *config, int *code, char *err, size_t err_n) {
   (void)content;
   json_t *all = config ? json_loads(config, 0, NULL) : NULL;
   bool cleans = json_object_get(all, "onDelete") != NULL;
-  json_decref(all);
+  const char *name = steering_in(json_object_get(all, "env"));
   if (cleans) {
     *code = WX_UNKNOWN_FIELD;
     snprintf(err, err_n, "onDelete is for SHELL tasks: a registered program has none.");
-    return -1;
+  } else if (name) {
+    *code = WX_BAD_COMMAND;
+    snprintf(err, err_n, "env: %.64s may not be set by a task, because it decides what a program runs. config of the executor may set it.", name);
   }
+  json_decref(all);
+  if (cleans || name) return -1;
   char *text = shell_config(config, NULL);
   int rc = registry_shell()->check_with(lib, NULL, text, code, err, err_n);
   free(text);

@@ -2,6 +2,8 @@
  * answers that must not be taken, whole or in part. */
 #include "model_env.h"
 
+#include <pthread.h>
+
 #include "analysis.h"
 #include "attempt.h"
 #include "mem.h"
@@ -341,6 +343,7 @@ static void run_as_is_the_parents(void **state) {
 #define TASKS(x) "{'verdict':'done','tasks':[" FINE x "]}"
 static void hostile_answers(void **state) {
   static const struct { const char *text, *words; } bad[] = {
+    {TASKS("{'taskType':'ECHO','taskConfig':{'env':{'BASH_ENV':'/tmp/x'}}}"), "/tasks/1/taskConfig/env: A task that an analyzer adds cannot"},
     {"", "JSON"},
     {" ", "JSON"},
     {"x", "unexpected token"},
@@ -422,6 +425,35 @@ static void shell_only_when_named(void **state) {
   assert_int_equal(parse("{'verdict':'done','tasks':[{'taskType':'ECHO'}]}", &named, &v, &err), WR_OUT_OF_RANGE);
   assert_int_equal(parse("{'verdict':'done','tasks':[{'taskType':'SHELL','taskContent':'id'}]}", &named, &v, &err), WR_OK);
   verdict_done(&v);
+}
+
+/* As on the thread of a request, and on less than half of its stack. */
+struct nest { const char *open; unsigned n; enum regex_rc rc; char why[REGEX_WHY]; };
+static void *compile_nest(void *arg) {
+  struct nest *x = arg;
+  struct buf b = BUF_INIT;
+  for (unsigned i = 0; i < x->n; i++) buf_str(&b, x->open);
+  buf_ch(&b, 'a');
+  for (unsigned i = 0; i < x->n; i++) buf_ch(&b, ')');
+  x->rc = regex_check(b.data, b.len, x->why);
+  buf_done(&b);
+  return NULL;
+}
+
+static void groups_within_groups(void **state) {
+  static const char *const open[] = {"(", "(?:", "(?=", "(?<=", "(?<!", "(?>", "(?|", "(?<n>", "(?i:", "(*atomic:", "(b|(?:)", "(?(?=x)y|"};
+  (void)state;
+  for (size_t i = 0; i < sizeof open / sizeof *open * 20; i++) {
+    struct nest x = {.open = open[i / 20], .n = (unsigned)(i % 20 + 1) * 20};
+    pthread_attr_t small;
+    pthread_t t;
+    assert_int_equal(pthread_attr_init(&small), 0);
+    assert_int_equal(pthread_attr_setstacksize(&small, 48 * 1024), 0);
+    assert_int_equal(pthread_create(&t, &small, compile_nest, &x), 0);
+    assert_int_equal(pthread_join(t, NULL), 0);
+    assert_int_equal(pthread_attr_destroy(&small), 0);
+    if (x.n > 100) assert_int_equal(x.rc, REGEX_BAD);
+  }
 }
 
 /* A result that may add ECHO alone says, in the task that it adds, that the next result may add SHELL. */
@@ -541,7 +573,7 @@ int main(void) {
     cmocka_unit_test(definitions_are_read), cmocka_unit_test(bad_definitions), cmocka_unit_test(tasks_have_it),
     cmocka_unit_test(pointers),
     cmocka_unit_test(sameness), cmocka_unit_test(patterns_end), cmocka_unit_test(built_in_ones), cmocka_unit_test(subtasks_adds), cmocka_unit_test(answers),
-    cmocka_unit_test(run_as_is_the_parents), cmocka_unit_test(hostile_answers), cmocka_unit_test(shell_only_when_named), cmocka_unit_test(no_more_by_way_of_two),
+    cmocka_unit_test(run_as_is_the_parents), cmocka_unit_test(hostile_answers), cmocka_unit_test(shell_only_when_named), cmocka_unit_test(no_more_by_way_of_two), cmocka_unit_test(groups_within_groups),
     cmocka_unit_test(limits_hold), cmocka_unit_test(keys_have_a_hash), cmocka_unit_test(a_store_that_is_away_is_no_failure),
     cmocka_unit_test(an_attempt_owns_its_analysis)};
   return cmocka_run_group_tests(tests, NULL, NULL);
