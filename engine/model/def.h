@@ -45,6 +45,7 @@ struct task_def {
   int64_t clean_up_us;          /* it has an onDelete: the run timeout of that; 0 = it has none */
   char *labels;                 /* taskConfig.labels, what its member must have: labels.h; NULL = nothing */
   uint8_t has_attempts;         /* `attempts` is given */
+  uint8_t of_job;               /* def_in_job(): where it is not, it has LIMIT_JOB_ATTEMPTS */
   uint8_t child_failure;        /* enum child_failure: what a failed task that it added means for it */
   uint32_t analyzer_attempts;   /* calls of its analyzer */
   int64_t analyzer_timeout_us;  /* of one call */

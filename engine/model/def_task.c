@@ -73,7 +73,7 @@ static enum wr_rc settings_read(const json_t *cfg, const struct jpath *at, struc
   json_t *v[C__N];
   enum wr_rc rc = WR_OK;
   uint8_t slot = t->policy.slot;
-  int64_t attempts = 1;
+  int64_t attempts = t->of_job ? LIMIT_JOB_ATTEMPTS : 1;
   int lost = ON_LOST_RETRY;
   for (int i = 0; i < C__N; i++) v[i] = json_object_get(cfg, config_key[i]);
   t->policy = task_policy_default;
@@ -362,5 +362,6 @@ enum wr_rc def_inline_parse(struct node_def *n, const char *text, size_t len, st
 }
 
 void def_in_job(struct task_def *t) {
+  t->of_job = 1; /* def_task_derive() may come again */
   if (!t->has_attempts) t->policy.attempts = LIMIT_JOB_ATTEMPTS;
 }

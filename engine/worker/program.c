@@ -69,11 +69,13 @@ static const char *steering_in(json_t *env) {
   return NULL;
 }
 
-static int program_check(const wx_lib *lib, const char *content, const char *config, int *code, char *err, size_t err_n) {
+/* added NULL: of the config of an executor that is registered just now. */
+static int program_check(const wx_lib *lib, void *added, const char *content, const char *config, int *code, char *err,
+                         size_t err_n) {
   (void)content;
   json_t *all = config ? json_loads(config, 0, NULL) : NULL;
   bool cleans = json_object_get(all, "onDelete") != NULL;
-  const char *name = steering_in(json_object_get(all, "env"));
+  const char *name = added ? steering_in(json_object_get(all, "env")) : NULL;
   if (cleans) {
     *code = WX_UNKNOWN_FIELD;
     snprintf(err, err_n, "onDelete is for SHELL tasks: a registered program has none.");
@@ -317,7 +319,7 @@ static int nobody_check(const wx_lib *lib, const char *content, const char *conf
 }
 
 static const wx_ops program_ops = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "program", .slot = WX_SLOT_PROCESS,
-                                   .check_with = program_check, .start = program_start, .child_done = program_child_done,
+                                   .check_own = program_check, .start = program_start, .child_done = program_child_done,
                                    .cancel = program_cancel, .flags = WX_PROGRAMS | WX_CONTEXT};
 static const wx_ops nobody_ops = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "nobody", .slot = WX_SLOT_ASYNC,
                                   .check_with = nobody_check, .start = nobody_start};

@@ -194,6 +194,16 @@ class Jobs(Case):
         self.assertGreaterEqual(got["removed"]["contexts"], 1)
         self.refuse(40402, None, get(f"/monitor/task/{ti}/log"))
 
+    def test_what_is_left_is_counted_in_attempts(self):
+        analyzed = {**echo(), "taskConfig": {"analyzer": {"type": "exit-code", "ok": [0]}}}
+        job = self.make(closed=True, tasks=[analyzed, shell("true", onDelete={"content": "sleep 1"})])
+        self.ended(job, "SUCCESS")
+        got = self.remove(job)
+        self.assertEqual(got["state"], "DELETING")
+        self.assertLessEqual(got["left"]["attempts"], 3, got)  # the clean-up's is one, too
+        self.remove(job, "force=true&wait=30")
+        self.gone(job)
+
     def failed_clean_up(self, job, how=""):
         got = self.remove(job, "wait=30" + how)  # nothing goes on: the wait is over
         self.assertEqual((got["state"], got["left"]["tasks"], got["left"]["processes"]), ("DELETING", 1, 0))

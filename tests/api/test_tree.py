@@ -96,6 +96,17 @@ class Trees(Case):
         for t in self.below(ti) + self.below(inner):
             self.assertEqual(t["state"], "CANCELED", t)
 
+    def test_a_list_knows_what_is_canceling(self):
+        stubborn = {"taskType": "SHELL", "taskName": "s", "taskContent": "trap '' TERM; sleep 60 & wait; wait", "taskConfig": {"grace": "5s"}}
+        ti = self.start(parent(stubborn, types=["SHELL"]))
+        self.until(self.until(ti, "WAITING_CHILDREN") and self.below(ti)[0]["tiId"], "RUNNING")
+        self.ok(self.ask(ti, "cancel"))
+        self.until(ti, "CANCELING")
+        listed = lambda state: [t["tiId"] for t in self.ok(get(f"/monitor/task?state={state}&limit=200"))]
+        self.assertIn(ti, listed("CANCELING"))
+        self.assertNotIn(ti, listed("WAITING_CHILDREN"))
+        self.until(ti, "CANCELED")
+
     def test_a_part_of_a_tree_is_canceled(self):
         ti = self.start(parent(wait(2), parent(wait(600))))
         self.until(ti, "WAITING_CHILDREN")

@@ -54,6 +54,62 @@ class Executors(Base):
         self.assertEqual((row["result"], row["executorVersion"]), ("first", 1))
 
 
+    def test_analyzed_by_its_own_version(self):
+        """Also where that has an analyzer and the newest has none, and the other way round."""
+        one = self.member("one")
+        self.program(one, "p", "ok")
+        strict = {"type": "regex", "pattern": "never there"}
+        self.put(one, "versions", "p", config={"n": 1}, analyzer=strict)
+        was = one.post("/exec/task", {"taskType": "versions", "autoRun": False})["tiId"]
+        self.put(one, "versions", "p", config={"n": 2}, replace=True)
+        plain = one.post("/exec/task", {"taskType": "versions", "autoRun": False})["tiId"]
+        one.post(f"/exec/task-ins/{was}/run")
+        self.assertEqual(self.row_when(one, was, state="FAILED")["verdict"], "failed")
+        self.put(one, "versions", "p", config={"n": 3}, analyzer=strict, replace=True)
+        one.post(f"/exec/task-ins/{plain}/run")
+        self.assertNotIn("verdict", self.row_when(one, plain, state="SUCCESS"))
+
+    def test_an_analysis_outlives_its_version(self):
+        """The executor loses its analyzer while that is called, and the server starts again."""
+        one = self.member("one")
+        self.program(one, "p", "ok")
+        fails = one.programs / "fails"
+        fails.write_text("#!/bin/sh\nexit 1\n")
+        os.chmod(fails, 0o755)
+        one.post("/analyzer", {"analyzerType": "fails", "mode": "program", "location": ["fails"]})
+        self.put(one, "outlives", "p", analyzer="fails")
+        again = {"backoff": {"base": "1s", "jitter": "none"}, "analyzerAttempts": 3}
+        ti = one.post("/exec/task", {"taskType": "outlives", "taskConfig": again})["tiId"]
+        self.row_when(one, ti, state="ANALYZING")
+        self.put(one, "outlives", "p", replace=True)
+        one.kill()
+        one = self.member("one")
+        self.assertIn("Analyzer fails", self.row_when(one, ti, state="FAILED")["errorMsg"])
+
+    def test_attempts_of_a_job(self):
+        one = self.member("one")
+        no = one.programs / "no"
+        no.write_text("#!/bin/sh\nexit 1\n")
+        os.chmod(no, 0o755)
+        for kind, more in (("bare", {}), ("graceful", {"config": {"grace": "1s"}}), ("once", {"config": {"attempts": 1}})):
+            self.put(one, kind, "no", **more)
+            job = one.post("/job", {"jobKey": kind, "closed": True, "tasks": [{"taskType": kind, "taskConfig": {"backoff": {"base": "1ms"}}}]})
+            self.assertEqual(one.get(f"/job/{job['jobId']}?wait=30")["counts"]["executions"], 1 if kind == "once" else 3, kind)
+
+    def test_a_task_does_not_say_what_runs(self):
+        one = self.member("one")
+        shown = one.programs / "env"
+        shown.write_text('#!/bin/bash\nprintf %s "$GREETING $EDITOR" > "$WEIR_OUTPUT"\n')
+        os.chmod(shown, 0o755)
+        self.put(one, "env", "env", config={"env": {"EDITOR": "ed", "GREETING": "none"}})
+        for name in ("BASH_ENV", "PATH", "PYTHONSTARTUP", "LD_PRELOAD", "NODE_OPTIONS", "EDITOR", "HOME"):
+            with self.assertRaises(Refused) as refused:
+                one.post("/exec/task", {"taskType": "env", "taskConfig": {"env": {name: "$(id >/tmp/never)"}}})
+            self.assertEqual(refused.exception.answer["code"], "42222")
+            self.assertIn(name, str(refused.exception))
+        self.assertEqual(self.result(one, "env", taskConfig={"env": {"GREETING": "hello"}}), "hello ")
+        self.assertEqual(self.result(one, "env"), "none ed")
+
     def test_labels_of_the_executor(self):
         one = self.member("one", "--labels", "zone=a")
         self.program(one, "p", "labelled")
