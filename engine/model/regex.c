@@ -10,8 +10,8 @@
 #include <pcre2.h>
 #include "wr_limits.h"
 
-/* A pattern is compiled on the thread of a request, too, whose stack is 100 KiB, and the library calls itself for each group
- * within a group: PARENS of them take a third of that.
+/* A pattern is compiled on the thread of a request, too, whose stack is 256 KiB, and the library calls itself for each group
+ * within a group: PARENS of them take less than 48 KiB.
  * The library counts steps anew from each place of the text, so a match as a whole is bounded by the time of its thread: it
  * calls out before each item of the pattern. */
 enum { MATCH_STEPS = 10000000, MATCH_DEPTH = 20000, MATCH_HEAP_KIB = 32 * 1024, PARENS = 25, COMPILED_BYTES = 1 << 20,

@@ -133,6 +133,7 @@ class Docs(unittest.TestCase):
         self.play(terminal, "README.md", 4)
         self.play(terminal, "docs/tutorial/pipeline.md", 9)
         self.play(terminal, "docs/tutorial/async-task.md", 12)
+        self.play(terminal, "docs/tutorial/job.md", 8)
         self.play(terminal, "README.md", 4)
         self.assertEqual(dev.stop(), 0)
         printed = "".join(dev.lines)
