@@ -293,7 +293,8 @@ static int take_row(void *ctx, const struct task_row *t) {
   struct found_row *f = ctx;
   f->any = true;
   f->log_is_result = t->log == LOG_IS_RESULT;
-  f->e->exit_code = t->exit_code;
+  f->e->exit_code = t->exit_code < 0 ? -1 : t->exit_code;
+  f->e->status = t->exit_code < -1 ? -t->exit_code : 0;
   f->e->signal = t->signal;
   if (t->result) f->e->result = wr_memdup0(t->result, f->e->result_len = t->result_len);
   return 0;

@@ -81,6 +81,8 @@ typedef struct wx_result {
   int decided;                       /* OK, FAIL, FATAL: 1 = that is how it ended, though it had been told to stop */
   /* OK, FAIL, FATAL: 1 = a stand-alone task that is final by it is gone with the same commit */
   int remove;
+  /* What a URL answered: its HTTP status. 0 = none was asked. -1 = none answered, so there is no end that an analyzer looks at */
+  int status;
 } wx_result;
 
 typedef struct wx_spawn {            /* what a child process gets; all borrowed during the call */

@@ -158,6 +158,16 @@ class Tasks(Here):
         self.refused(post("/executor", {**executor, "analyzer": {"type": "regex"}}, to=self.at), 42221)
 
 
+    def test_a_failed_program_leaves_its_result(self):
+        for ok, state in (([0, 3], "SUCCESS"), ([0], "FAILED")):
+            body = {"taskType": "SHELL", "taskContent": "printf left > $WEIR_OUTPUT; exit 3", "taskConfig": {"analyzer": {"type": "exit-code", "ok": ok}}}
+            row = self.ok(post("/exec/task?wait=30", body, to=self.at))
+            row = self.ok(get(f"/monitor/task/{row['tiId']}", to=self.at))
+            self.assertEqual((row["state"], row["result"], row["exitCode"]), (state, "left", 3))
+        row = self.ok(post("/exec/task?wait=30", {"taskType": "SHELL", "taskContent": "printf left > $WEIR_OUTPUT; exit 3"}, to=self.at))
+        self.assertNotIn("result", self.ok(get(f"/monitor/task/{row['tiId']}", to=self.at)))
+
+
 class Rights(Case):
     def test_off_without_dev(self):
         at = Server(dev=False)
