@@ -484,6 +484,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
+                          .max_depth = o->max_depth,
                           .info = {.host = n->host, .pid = getpid(), .slots = works(n) ? o->slots : 0, .roles = o->roles_text,
                                    .home = n->home, .types = n->types, .users = n->users, .labels = o->labels,
                                    .version = o->version}};

@@ -1,9 +1,14 @@
 """Analyses and sub-tasks: what a verdict makes of a task, the tasks that it adds, and wishes about a task that waits for them."""
 import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
 import time
 import uuid
 
-from weirtest import PATIENCE, Case, delete, get, post
+from weirtest import BIN, PATIENCE, Case, Server, delete, get, post
 
 
 def echo(text="x", **more):
@@ -136,3 +141,37 @@ class Trees(Case):
         self.assertEqual((got["state"], got["counts"]["success"], got["counts"]["total"], got["counts"]["executions"]), ("SUCCESS", 3, 3, 3), got)
         tasks = self.ok(get(f"/monitor/task?jobId={job['jobId']}"))
         self.assertEqual({t["jobId"] for t in tasks}, {job["jobId"]})
+
+
+class Depth(Case):
+    """An analyzer whose every answer asks for one more task comes to an end where --max-depth says."""
+
+    def test_max_depth(self):
+        programs = pathlib.Path(tempfile.mkdtemp(prefix="weir-programs-"))
+        self.addCleanup(shutil.rmtree, programs, ignore_errors=True)
+        os.chmod(programs, 0o755)
+        more = {**echo(), "taskConfig": {"analyzer": "more", "analyzerAttempts": 1}}
+        (programs / "more").write_text("#!/bin/sh\nprintf '%s' '" + json.dumps({"verdict": "done", "tasks": [more]}) + "' > $WEIR_OUTPUT\n")
+        os.chmod(programs / "more", 0o755)
+        for option, depth in ((("--max-depth", "1"), 1), ((), 100), (("--max-depth", "130"), 130)):
+            with self.subTest(depth=depth):
+                at = Server("--executor-dir", str(programs), *option)
+                self.addCleanup(at.stop)
+                self.ok(post("/analyzer", {"analyzerType": "more", "mode": "program", "location": ["more"], "taskTypes": ["ECHO"]}, to=at))
+                ti = self.ok(post("/exec/task?wait=60", more, to=at))["tiId"]
+                top = self.ok(get(f"/monitor/task/{ti}?wait=60", to=at))
+                self.assertEqual((top["state"], top["children"]["failed"]), ("FAILED", 1), top)
+                tasks = self.ok(get("/monitor/task?limit=500", to=at))
+                self.assertEqual(len(tasks), depth + 1)
+                last = self.ok(get(f"/monitor/task/{max(t['tiId'] for t in tasks)}", to=at))
+                self.assertEqual((last["state"], last["errorMsg"]),
+                                 ("FAILED", f"Analyzer failed: its tasks would stand deeper than --max-depth {depth} allows."))
+                self.assertNotIn("children", last)
+                at.stop()
+
+    def test_what_it_may_be(self):
+        for n in ("0", "10001", "x", "-1"):
+            with self.subTest(n):
+                ran = subprocess.run([BIN, "server", "--dev", "--listen", "127.0.0.1:0", "--max-depth", n], capture_output=True, text=True, timeout=PATIENCE)
+                self.assertEqual(ran.returncode, 2, ran)
+                self.assertIn("--max-depth", ran.stderr)
