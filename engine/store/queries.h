@@ -179,6 +179,7 @@
 
 /* What attempts reported, and the log of attempt (?1, ?2); in SQLite a file of its own. */
 #define QUERIES_LOG(X, D) \
+  X(Q_TREES, "SELECT " TREE_COLS " FROM task_tree" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_IDS_TREE, "SELECT ti_id FROM task_tree" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_IDS_CHILD, "SELECT ti_id FROM task_child" D(PRIMARY) " WHERE parent_ti" D(ID)) \
   X(Q_IDS_LOG, "SELECT DISTINCT ti_id FROM task_log" D(PRIMARY) " WHERE ti_id" D(ID)) \

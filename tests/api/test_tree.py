@@ -135,6 +135,30 @@ class Trees(Case):
             self.assertLess(time.monotonic(), end)
             time.sleep(0.01)
 
+    def test_lists_say_what_the_instance_says(self):
+        """verdict and children stand in each list as in the single instance, and nowhere else."""
+        key = f"l-{uuid.uuid4()}"
+        failed = {**echo(), "taskConfig": {"analyzer": {"type": "regex", "pattern": "^no$", "on": "result"}}}
+        job = self.ok(post("/job", {"jobKey": key, "tasks": [parent(echo(), echo(taskKey="a"), echo(taskKey="a"), parent(echo())), failed, echo(),
+                                                            parent(wait(600))]}))["jobId"]
+        end = time.monotonic() + PATIENCE
+        while (rows := self.ok(get(f"/job/{job}/task"))) and [t["state"] for t in rows].count("SUCCESS") < 6:
+            self.assertLess(time.monotonic(), end, rows)
+            time.sleep(0.01)
+        rows = self.ok(get(f"/job/{job}/task"))
+        self.assertEqual(len(rows), 9)
+        self.assertEqual(sorted(t.get("verdict", "") for t in rows), ["", "", "", "", "", "done", "done", "done", "failed"])
+        flow = self.ok(post("/flow", {"flowName": key, "flowNodes": [{"nodeKey": "n", "tasks": [parent(echo(), echo()), echo()]}]}))["flowId"]
+        fi = self.ok(post(f"/exec/flow/{flow}?wait=30"))["fiId"]
+        node = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
+        of_node = self.ok(get(f"/monitor/node/{node}"))
+        self.assertEqual([(t.get("verdict"), t.get("children", {}).get("total")) for t in of_node], [("done", 2), (None, None)])
+        for of in (rows, self.ok(get(f"/monitor/task?jobId={job}")), of_node):
+            for row in of:
+                one = self.task(row["tiId"])
+                self.assertEqual([row.get(k) for k in ("verdict", "children")], [one.get(k) for k in ("verdict", "children")], row)
+        self.ok(delete(f"/job/{job}?force=true&wait=30"))
+
     def test_in_a_job(self):
         job = self.ok(post("/job", {"jobKey": f"tree-{uuid.uuid4()}", "closed": True, "tasks": [parent(echo(taskKey="a"), wait(1))]}))
         got = self.ok(get(f"/job/{job['jobId']}?wait=30"))
