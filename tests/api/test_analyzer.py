@@ -158,6 +158,25 @@ class Tasks(Here):
         self.refused(post("/executor", {**executor, "analyzer": {"type": "regex"}}, to=self.at), 42221)
 
 
+    def test_former_versions_of_an_executor(self):
+        """A task that lives runs the version that was current when it was made."""
+        self.put("former")
+        body = {"executorType": "moves", "mode": "remote", "analyzer": "former"}
+        self.ok(post("/executor", body, to=self.at))
+        ti = self.ok(post("/exec/task", {"taskType": "moves"}, to=self.at))["tiId"]
+        flow = self.ok(post("/flow", {"flowName": "f", "flowNodes": [{"nodeKey": "a", "tasks": [{"taskType": "moves"}]}]}, to=self.at))["flowId"]
+        fi = self.ok(post(f"/exec/flow/{flow}", to=self.at))["fiId"]
+        self.ok(post("/executor", {"executorType": "moves", "mode": "remote", "replace": True}, to=self.at))
+        later = self.ok(post("/exec/task", {"taskType": "moves"}, to=self.at))["tiId"]
+        next_fi = self.ok(post(f"/exec/flow/{flow}", to=self.at))["fiId"]
+        self.assertIn(f"task instance {ti}.", self.refused(delete("/analyzer/former", to=self.at), 40915)["message"])
+        self.ok(post(f"/exec/task-ins/{ti}/cancel", to=self.at))
+        self.assertIn(f"flow instance {fi}.", self.refused(delete("/analyzer/former", to=self.at), 40915)["message"])
+        self.ok(post(f"/exec/flow-ins/{fi}/cancel", to=self.at))
+        self.ok(delete("/analyzer/former", to=self.at))
+        self.ok(post(f"/exec/flow-ins/{next_fi}/cancel", to=self.at))
+        self.ok(post(f"/exec/task-ins/{later}/cancel", to=self.at))
+
     def test_a_failed_program_leaves_its_result(self):
         for ok, state in (([0, 3], "SUCCESS"), ([0], "FAILED")):
             body = {"taskType": "SHELL", "taskContent": "printf left > $WEIR_OUTPUT; exit 3", "taskConfig": {"analyzer": {"type": "exit-code", "ok": ok}}}
