@@ -534,11 +534,11 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
 static void open_clerk(struct node *n) {
   const struct node_opts *o = n->o;
   const struct clerk_opts c = {
-    .store = n->store, .defs = n->defs, .types = n->executors, .dirs = {o->executor_dir, o->n_executor_dir},
+    .store = n->store, .defs = n->defs, .types = n->executors, .analyzers = n->analyzers, .dirs = {o->executor_dir, o->n_executor_dir},
     .http = n->http,
     .why_none = works(n) ? NULL : "This member runs no tasks: it has not the role worker.",
     .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs.",
-    .labels = o->labels};
+    .calls = calls_analyzers(o), .labels = o->labels};
   n->clerk = clerk_new(&c);
   const struct added_host host = clerk_host(n->clerk);
   defs_added(n->defs, n->executors, n->analyzers, &host);
