@@ -1,5 +1,6 @@
 /* The clerk of a node: reads which executors were registered at run time, checks which of them this node can run, and tells
- * that in the node's row; of analyzers too, where this node calls any. A thread of its own, because files and the store may keep it waiting.
+ * that in the node's row; of analyzers too, where this node calls any. A thread of its own, because files and the store may keep
+ * it waiting.
  *
  * On a store with other nodes it looks once a second: one number. On a store of one process it looks when it is asked. Files are
  * checked when something has changed, when a start has met another file than the one that was checked, and every CHECK_US.

@@ -534,8 +534,8 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
 static void open_clerk(struct node *n) {
   const struct node_opts *o = n->o;
   const struct clerk_opts c = {
-    .store = n->store, .defs = n->defs, .types = n->executors, .analyzers = n->analyzers, .dirs = {o->executor_dir, o->n_executor_dir},
-    .http = n->http,
+    .store = n->store, .defs = n->defs, .types = n->executors, .analyzers = n->analyzers, .http = n->http,
+    .dirs = {o->executor_dir, o->n_executor_dir},
     .why_none = works(n) ? NULL : "This member runs no tasks: it has not the role worker.",
     .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs.",
     .calls = calls_analyzers(o), .labels = o->labels};

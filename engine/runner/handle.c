@@ -117,8 +117,9 @@ static enum store_rc do_analysed(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   const struct verdict *v = &a->analysis->verdict;
   bool ok = a->end == ATTEMPT_OK, final = ok && v->kind == VERDICT_FAILED && a->analysis->final;
+  enum task_said said = ok ? (enum task_said)v->kind : SAID_NOTHING;
   struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch,
-                                .fatal = final || a->end == ATTEMPT_FATAL, .asked = a->asked, .said = ok ? (uint8_t)v->kind : SAID_NOTHING,
+                                .fatal = final || a->end == ATTEMPT_FATAL, .asked = a->asked, .said = (uint8_t)said,
                                 .after_us = ok && v->has_after ? (v->after_us > 0 ? v->after_us : 1) : 0},
                          .pol = &a->policy, .error = analysis_error(r, a), .result = a};
   return ok ? tree_verdict(r, e, &ev) : task_event(r, e, &ev);
