@@ -29,12 +29,20 @@ static enum wr_rc may_register(struct call *c, enum added_kind kind) {
 
 /* ---- members ---- */
 
-struct member { int64_t id; const char *says; };
+struct member { int64_t id; const char *says; bool calls; };   /* calls: analyzers */
 struct members { struct member *v; size_t n, cap; struct arena text; };
+
+static bool has_role(const char *roles, const char *role) {
+  size_t n = strlen(role);
+  for (const char *p = roles ? roles : ""; *p; p += strcspn(p, ","), p += *p == ',')
+    if (strcspn(p, ",") == n && memcmp(p, role, n) == 0) return true;
+  return false;
+}
 
 static int keep_member(void *ctx, const struct node_offer *o) {
   struct members *m = ctx;
-  *WR_PUSH(m->v, m->n, m->cap) = (struct member){o->incarnation, arena_strdup(&m->text, o->executors)};
+  bool calls = analysis_roles(has_role(o->roles, "api"), has_role(o->roles, "runner"));
+  *WR_PUSH(m->v, m->n, m->cap) = (struct member){o->incarnation, arena_strdup(&m->text, o->executors), calls};
   return 0;
 }
 
@@ -49,12 +57,16 @@ static void members_done(struct members *m) {
   arena_done(&m->text);
 }
 
+/* Executors are run by workers, which each member may be; analyzers are called by managers. */
 static void write_members(struct buf *b, const struct members *m, const struct executor_row *row) {
-  char why[512];
+  char why[512], name[EXEC_NAME];
+  bool analyzer = row->kind == ADDED_ANALYZER;
+  const char *type = analyzer ? exec_offers_analyzer(name, row->type) : row->type;
   j_key(b, "members");
   j_open(b, '[');
   for (size_t i = 0; i < m->n; i++) {
-    enum exec_says says = exec_offers_say(m->v[i].says, row->type, row->version, why, sizeof why);
+    if (analyzer && !m->v[i].calls) continue;
+    enum exec_says says = exec_offers_say(m->v[i].says, type, row->version, why, sizeof why);
     j_open(b, '{');
     j_i64(b, "memberId", m->v[i].id);
     j_bool(b, "offers", says == EXEC_OFFERED);
@@ -70,11 +82,11 @@ static void write_executor(struct buf *b, const struct members *m, const struct 
   j_i64(b, names[row->kind].version, row->version);
   j_time(b, "createTime", "createdAt", row->create_us);
   j_time(b, "updateTime", "updatedAt", row->update_us);
-  if (row->kind == ADDED_EXECUTOR) write_members(b, m, row);
+  write_members(b, m, row);
   j_close(b, '}');
 }
 
-struct shown { struct call *c; enum added_kind kind; struct members m; uint64_t at, first, end; };
+struct shown { struct call *c; struct members m; uint64_t at, first, end; };
 
 static int show_row(void *ctx, const struct executor_row *row) {
   struct shown *s = ctx;
@@ -82,17 +94,12 @@ static int show_row(void *ctx, const struct executor_row *row) {
   return 0;
 }
 
-/* Only executors are offered by members; the others are called by whoever analyses. */
-static enum wr_rc offers_read(struct reader *r, struct shown *s, struct wr_err *err) {
-  return s->kind == ADDED_EXECUTOR ? members_read(r, &s->m, err) : WR_OK;
-}
-
 /* version 0 = the current one. */
 static enum wr_rc show_one(struct call *c, enum added_kind kind, const char *type, int64_t version) {
-  struct shown s = {.c = c, .kind = kind};
+  struct shown s = {.c = c};
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
-  enum wr_rc rc = offers_read(r, &s, &c->err);
+  enum wr_rc rc = members_read(r, &s.m, &c->err);
   if (rc == WR_OK) rc = reader_executor(r, kind, type, version, show_row, &s, &c->err);
   reader_put(r);
   members_done(&s.m);
@@ -221,14 +228,14 @@ static int list_row(void *ctx, const struct executor_row *row) {
 }
 
 static enum wr_rc list(struct call *c, enum added_kind kind) {
-  struct shown s = {.c = c, .kind = kind};
+  struct shown s = {.c = c};
   c->page.on = true;
   c->page.limit = (uint32_t)c->q.limit;
   c->page.offset = s.first = (uint64_t)c->q.offset;
   s.end = s.first + c->page.limit;
   struct reader *r = call_reader(c);
   if (!r) return c->err.code;
-  enum wr_rc rc = offers_read(r, &s, &c->err);
+  enum wr_rc rc = members_read(r, &s.m, &c->err);
   j_open(c->out, '[');
   if (rc == WR_OK) rc = reader_executors(r, kind, list_row, &s, &c->err);
   j_close(c->out, ']');

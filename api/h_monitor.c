@@ -106,6 +106,7 @@ struct task_list {
   struct task_row *row; size_t n, cap;
   struct report_row *report;    /* what each has reported */
   struct arena text;
+  struct tree_list trees;
   int state;                    /* wanted, -1 = any */
 };
 
@@ -120,6 +121,7 @@ static int keep_task(void *ctx, const struct task_row *row) {
   if (l->state >= 0 && (int)row->t.state != l->state) return 0;
   if (brief.result_len > ROW_BRIEF_RESULT) brief.result = NULL; /* a thousand of them may stand in one answer */
   task_keep_row(&l->text, &brief, WR_PUSH(l->row, l->n, l->cap));
+  tree_list_want(&l->trees, row);
   return 0;
 }
 
@@ -137,6 +139,7 @@ static enum wr_rc read_tasks(struct call *c, struct task_list *l, int64_t *fi) {
   if (rc == WR_NOT_FOUND) rc = call_missing(c, "Node instance");
   if (rc == WR_OK) rc = reader_node_tasks(r, c->id, keep_task, l, &c->err);
   if (rc == WR_OK) rc = read_reports(c, r, l);
+  if (rc == WR_OK) rc = tree_list_read(r, &l->trees, &c->err);
   for (size_t i = 0; i < l->n && rc == WR_OK; i++) task_live_log(r, &l->row[i]);
   reader_put(r);
   return rc;
@@ -155,6 +158,7 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
     struct row_beside beside = {NULL, flow_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by), &in};
     row_task_fields(c->out, &l->row[i], def, &beside, ROW_BRIEF);
     report_fields(c->out, &l->report[i], &l->row[i].t, NULL);
+    row_tree(c->out, tree_list_get(&l->trees, l->row[i].ti));
     struct queue_view of = flow_task_queue(beside.of, beside.alone, l->row[i].ti, def);
     row_why(c->out, why_task_of(why, &l->row[i], def, beside.alone, &of));
     j_close(c->out, '}');
@@ -175,6 +179,7 @@ enum wr_rc h_mon_node(struct call *c) {
   if (rc == WR_OK) rc = write_tasks(c, &l, fi);
   arena_done(&l.text);
   free(l.row);
+  free(l.trees.v);
   return rc;
 }
 

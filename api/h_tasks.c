@@ -9,7 +9,7 @@
 #include "wr_limits.h"
 
 struct listed { struct task_row row; struct async_row alone; bool is_alone; struct report_row report; };
-struct listing { struct listed *v; size_t n, cap; struct arena text; };
+struct listing { struct listed *v; size_t n, cap; struct arena text; struct tree_list trees; };
 
 static int keep(void *ctx, const struct task_row *row, const struct async_row *alone) {
   struct listing *l = ctx;
@@ -18,6 +18,7 @@ static int keep(void *ctx, const struct task_row *row, const struct async_row *a
   *x = (struct listed){.is_alone = alone != NULL};
   if (brief.result_len > ROW_BRIEF_RESULT) brief.result = NULL; /* five hundred of them may stand in one answer */
   task_keep_row(&l->text, &brief, &x->row);
+  tree_list_want(&l->trees, row);
   if (alone) {
     struct async_row beside = *alone;
     if (row->t.state != TASK_QUEUED) beside.config = NULL; /* only `why` looks into it */
@@ -64,6 +65,7 @@ static enum wr_rc read_page(struct call *c, struct listing *l) {
   if (c->q.total && c->page.total < 0) c->page.total = ANSWER_UNCOUNTED;
   for (size_t i = 0; i < l->n && rc == WR_OK; i++) task_live_log(r, &l->v[i].row);
   if (rc == WR_OK && l->n > 0) rc = read_reports(c, l, r);
+  if (rc == WR_OK) rc = tree_list_read(r, &l->trees, &c->err);
   reader_put(r);
   node_defs_done(&nodes);
   return rc;
@@ -82,7 +84,7 @@ static enum wr_rc see_flow(struct call *c, struct flow_seen *f, int64_t fi) {
 }
 
 /* What one answer keeps from row to row. */
-struct seen { struct flow_seen flow; struct hosts hosts; struct why *why; };
+struct seen { struct flow_seen flow; struct hosts hosts; struct why *why; const struct tree_list *trees; };
 
 static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen *seen) {
   enum wr_rc rc = see_flow(c, &seen->flow, x->row.fi);
@@ -96,6 +98,7 @@ static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen 
   j_open(c->out, '{');
   row_task_fields(c->out, &x->row, def, &beside, ROW_BRIEF);
   report_fields(c->out, &x->report, &x->row.t, beside.alone);
+  row_tree(c->out, tree_list_get(seen->trees, x->row.ti));
   struct queue_view of = flow_task_queue(beside.of, beside.alone, x->row.ti, def);
   row_why(c->out, why_task_of(seen->why, &x->row, def, beside.alone, &of));
   j_close(c->out, '}');
@@ -104,7 +107,7 @@ static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen 
 }
 
 static enum wr_rc write_page(struct call *c, const struct listing *l) {
-  struct seen seen = {.why = why_open(&c->api->view)};
+  struct seen seen = {.why = why_open(&c->api->view), .trees = &l->trees};
   enum wr_rc rc = WR_OK;
   hosts_open(&seen.hosts, &c->api->view);
   j_open(c->out, '[');
@@ -126,5 +129,6 @@ enum wr_rc h_mon_tasks(struct call *c) {
   if (rc == WR_OK) rc = write_page(c, &l);
   arena_done(&l.text);
   free(l.v);
+  free(l.trees.v);
   return rc;
 }

@@ -166,6 +166,19 @@ void row_task_fields(struct buf *b, const struct task_row *row, const struct tas
   j_time(b, "updateTime", "updatedAt", row->update_us);
 }
 
+void row_tree(struct buf *b, const struct tree_row *t) {
+  if (!t) return;
+  if (said_name((enum task_said)t->verdict)) j_text(b, "verdict", said_name((enum task_said)t->verdict));
+  if (t->total + t->known == 0) return;
+  j_key(b, "children");
+  j_open(b, '{');
+  j_i64(b, "total", t->total);
+  j_i64(b, "live", t->live);
+  j_i64(b, "failed", t->failed);
+  j_i64(b, "known", t->known);
+  j_close(b, '}');
+}
+
 void row_why(struct buf *b, const struct why_said *said) {
   if (!said) return;
   j_text(b, "why", said->code);

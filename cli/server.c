@@ -110,6 +110,7 @@ static enum wr_rc read_options(struct server *s, struct wr_err *err) {
   o->queue = config_text(c, OPT_QUEUE);
   o->prefix = config_text(c, OPT_PREFIX);
   o->max_queued = (uint32_t)config_num(c, OPT_MAX_QUEUED);
+  o->max_depth = (uint32_t)config_num(c, OPT_MAX_DEPTH);
   o->lease_us = config_num(c, OPT_LEASE);
   o->durability = config_num(c, OPT_DURABILITY) ? NODE_RELAXED : NODE_STRICT;
   return rc;

@@ -3,7 +3,6 @@
  * Data never becomes program text: parameters reach the program as W_<name> in its environment only. The environment is made here
  * from nothing; the node's own environment never leaks into it. No state of its own: the host watches the child. check() is pure
  * and may run on any thread; the rest runs on the worker's loop thread. */
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,22 +35,6 @@ struct shell {                  /* content and config, understood */
   uint32_t n_limit;
 };
 
-/* The place for a refusal; borrowed from the caller of check() or start(). code may be NULL. */
-struct refusal { int *code; char *err; size_t err_n; };
-
-/* Returns -1, so that a check can `return shell_refuse(...)`. */
-#ifdef __GNUC__
-__attribute__((format(printf, 3, 4)))
-#endif
-static int shell_refuse(const struct refusal *r, int code, const char *fmt, ...) {
-  va_list ap;
-  if (r->code) *r->code = code;
-  va_start(ap, fmt);
-  vsnprintf(r->err, r->err_n, fmt, ap);
-  va_end(ap);
-  return -1;
-}
-
 /* ---- what a config says ---- */
 
 static bool is_text(const struct shell *s, const wx_json *v) { return s->lib->json_type(v) == WX_JSON_TEXT; }
@@ -63,58 +46,58 @@ static const char *quoted(const struct shell *s, char q[WX_QUOTE_BYTES], const c
   return s->lib->quote(q, name, strlen(name));
 }
 
-typedef int parse_fn(struct shell *s, wx_json *v, const struct refusal *r);
+typedef int parse_fn(struct shell *s, wx_json *v, const struct wx_refusal *r);
 
-static int check_argv(const struct shell *s, const wx_json *v, const struct refusal *r) {
-  if (s->lib->json_type(v) != WX_JSON_ARRAY) return shell_refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
+static int check_argv(const struct shell *s, const wx_json *v, const struct wx_refusal *r) {
+  if (s->lib->json_type(v) != WX_JSON_ARRAY) return wx_refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
   size_t n = s->lib->json_count(v), len;
-  if (n < 1 || n > ARGV_MAX) return shell_refuse(r, WX_BAD_COMMAND, "argv must have 1 to %d texts.", ARGV_MAX);
+  if (n < 1 || n > ARGV_MAX) return wx_refuse(r, WX_BAD_COMMAND, "argv must have 1 to %d texts.", ARGV_MAX);
   for (size_t i = 0; i < n; i++)
-    if (!is_text(s, s->lib->json_at(v, i))) return shell_refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
+    if (!is_text(s, s->lib->json_at(v, i))) return wx_refuse(r, WX_BAD_TYPE, "argv must be an array of texts.");
   s->lib->json_text(s->lib->json_at(v, 0), &len);
-  return len ? 0 : shell_refuse(r, WX_BAD_COMMAND, "argv names no program.");
+  return len ? 0 : wx_refuse(r, WX_BAD_COMMAND, "argv names no program.");
 }
 
-static int parse_argv(struct shell *s, wx_json *v, const struct refusal *r) {
+static int parse_argv(struct shell *s, wx_json *v, const struct wx_refusal *r) {
   s->argv = v;
   return check_argv(s, v, r);
 }
 
-static int parse_clean_up(struct shell *s, const char *key, wx_json *v, const struct refusal *r) {
+static int parse_clean_up(struct shell *s, const char *key, wx_json *v, const struct wx_refusal *r) {
   static const char *const known[] = {"content", "argv", "timeout"};
   char q[WX_QUOTE_BYTES], all[WX_KNOWN_BYTES];
   if (strcmp(key, "timeout") == 0) return 0; /* the model's */
   if (strcmp(key, "argv") == 0) return check_argv(s, s->clean_up.argv = v, r);
   if (strcmp(key, "content") != 0)
-    return shell_refuse(r, WX_UNKNOWN_FIELD, "onDelete has no field %s.%s", quoted(s, q, key), s->lib->known(all, key, known, 3));
-  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "onDelete: content must be a text.");
+    return wx_refuse(r, WX_UNKNOWN_FIELD, "onDelete has no field %s.%s", quoted(s, q, key), s->lib->known(all, key, known, 3));
+  if (!is_text(s, v)) return wx_refuse(r, WX_BAD_TYPE, "onDelete: content must be a text.");
   s->clean_up.script = text_of(s, v);
-  return *s->clean_up.script ? 0 : shell_refuse(r, WX_BAD_COMMAND, "onDelete: content is empty.");
+  return *s->clean_up.script ? 0 : wx_refuse(r, WX_BAD_COMMAND, "onDelete: content is empty.");
 }
 
-static int parse_on_delete(struct shell *s, wx_json *v, const struct refusal *r) {
+static int parse_on_delete(struct shell *s, wx_json *v, const struct wx_refusal *r) {
   const char *key;
   wx_json *value;
-  if (!is_object(s, v)) return shell_refuse(r, WX_BAD_TYPE, "onDelete must be an object.");
+  if (!is_object(s, v)) return wx_refuse(r, WX_BAD_TYPE, "onDelete must be an object.");
   for (void *at = NULL; (at = s->lib->json_next(v, at, &key, &value));)
     if (parse_clean_up(s, key, value, r)) return -1;
   if (!s->clean_up.script == !s->clean_up.argv)
-    return shell_refuse(r, WX_BAD_COMMAND, "onDelete needs a script in content or argv, one of them.");
+    return wx_refuse(r, WX_BAD_COMMAND, "onDelete needs a script in content or argv, one of them.");
   return 0;
 }
 
-static int parse_variable(const struct shell *s, const char *name, const wx_json *value, const struct refusal *r) {
+static int parse_variable(const struct shell *s, const char *name, const wx_json *value, const struct wx_refusal *r) {
   char q[WX_QUOTE_BYTES];
   quoted(s, q, name);
-  if (!s->lib->is_env_name(name, strlen(name))) return shell_refuse(r, WX_BAD_COMMAND, "env: %s is not a name.", q);
+  if (!s->lib->is_env_name(name, strlen(name))) return wx_refuse(r, WX_BAD_COMMAND, "env: %s is not a name.", q);
   if (strncmp(name, "LD_", 3) == 0 || strncmp(name, "WEIR_", 5) == 0)
-    return shell_refuse(r, WX_BAD_COMMAND, "env: %s may not be set.", q);
-  return is_text(s, value) ? 0 : shell_refuse(r, WX_BAD_TYPE, "env: %s must be a text.", q);
+    return wx_refuse(r, WX_BAD_COMMAND, "env: %s may not be set.", q);
+  return is_text(s, value) ? 0 : wx_refuse(r, WX_BAD_TYPE, "env: %s must be a text.", q);
 }
 
-static int parse_env(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_object(s, v)) return shell_refuse(r, WX_BAD_TYPE, "env must be an object of texts.");
-  if (s->lib->json_count(v) > ENV_MAX) return shell_refuse(r, WX_BAD_COMMAND, "env has more than %d names.", ENV_MAX);
+static int parse_env(struct shell *s, wx_json *v, const struct wx_refusal *r) {
+  if (!is_object(s, v)) return wx_refuse(r, WX_BAD_TYPE, "env must be an object of texts.");
+  if (s->lib->json_count(v) > ENV_MAX) return wx_refuse(r, WX_BAD_COMMAND, "env has more than %d names.", ENV_MAX);
   const char *name;
   wx_json *value;
   for (void *at = NULL; (at = s->lib->json_next(v, at, &name, &value));)
@@ -123,25 +106,25 @@ static int parse_env(struct shell *s, wx_json *v, const struct refusal *r) {
   return 0;
 }
 
-static int parse_cwd(struct shell *s, wx_json *v, const struct refusal *r) {
+static int parse_cwd(struct shell *s, wx_json *v, const struct wx_refusal *r) {
   size_t n;
-  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "cwd must be a text.");
+  if (!is_text(s, v)) return wx_refuse(r, WX_BAD_TYPE, "cwd must be a text.");
   s->cwd = s->lib->json_text(v, &n);
-  return s->cwd[0] == '/' && n < PATH_BYTES ? 0 : shell_refuse(r, WX_BAD_COMMAND, "cwd must be an absolute path.");
+  return s->cwd[0] == '/' && n < PATH_BYTES ? 0 : wx_refuse(r, WX_BAD_COMMAND, "cwd must be an absolute path.");
 }
 
-static int parse_stdin(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "stdin must be a text.");
+static int parse_stdin(struct shell *s, wx_json *v, const struct wx_refusal *r) {
+  if (!is_text(s, v)) return wx_refuse(r, WX_BAD_TYPE, "stdin must be a text.");
   s->input = s->lib->json_text(v, &s->input_len);
   return 0;
 }
 
-static int parse_user(struct shell *s, wx_json *v, const struct refusal *r) {
+static int parse_user(struct shell *s, wx_json *v, const struct wx_refusal *r) {
   size_t n;
-  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "user must be a text.");
+  if (!is_text(s, v)) return wx_refuse(r, WX_BAD_TYPE, "user must be a text.");
   s->user = s->lib->json_text(v, &n);
   if (n >= 1 && n <= USER_BYTES && !s->lib->has_control(s->user, n)) return 0;
-  return shell_refuse(r, WX_BAD_COMMAND, "user is not a user name.");
+  return wx_refuse(r, WX_BAD_COMMAND, "user is not a user name.");
 }
 
 static bool grace_text(struct shell *s, const wx_json *v) {
@@ -157,32 +140,32 @@ static bool grace_number(struct shell *s, const wx_json *v) {
   return true;
 }
 
-static int parse_grace(struct shell *s, wx_json *v, const struct refusal *r) {
+static int parse_grace(struct shell *s, wx_json *v, const struct wx_refusal *r) {
   bool number = is_integer(s, v) || s->lib->json_type(v) == WX_JSON_REAL;
-  if (!is_text(s, v) && !number) return shell_refuse(r, WX_BAD_TYPE, "grace must be a time.");
-  return (number ? grace_number : grace_text)(s, v) ? 0 : shell_refuse(r, WX_OUT_OF_RANGE, "grace must be a time from 0 to 1h.");
+  if (!is_text(s, v) && !number) return wx_refuse(r, WX_BAD_TYPE, "grace must be a time.");
+  return (number ? grace_number : grace_text)(s, v) ? 0 : wx_refuse(r, WX_OUT_OF_RANGE, "grace must be a time from 0 to 1h.");
 }
 
-static int parse_log(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_integer(s, v)) return shell_refuse(r, WX_BAD_TYPE, "log must be a number of bytes.");
+static int parse_log(struct shell *s, wx_json *v, const struct wx_refusal *r) {
+  if (!is_integer(s, v)) return wx_refuse(r, WX_BAD_TYPE, "log must be a number of bytes.");
   s->log_cap = s->lib->json_integer(v);
-  if (s->log_cap < 0 || s->log_cap > LOG_MAX) return shell_refuse(r, WX_OUT_OF_RANGE, "log must be 0 to %lld bytes.", LOG_MAX);
+  if (s->log_cap < 0 || s->log_cap > LOG_MAX) return wx_refuse(r, WX_OUT_OF_RANGE, "log must be 0 to %lld bytes.", LOG_MAX);
   return 0;
 }
 
-static int parse_stderr(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "stderr must be a text.");
+static int parse_stderr(struct shell *s, wx_json *v, const struct wx_refusal *r) {
+  if (!is_text(s, v)) return wx_refuse(r, WX_BAD_TYPE, "stderr must be a text.");
   s->apart = strcmp(text_of(s, v), "apart") == 0;
-  return s->apart || strcmp(text_of(s, v), "with") == 0 ? 0 : shell_refuse(r, WX_OUT_OF_RANGE, "stderr must be with or apart.");
+  return s->apart || strcmp(text_of(s, v), "with") == 0 ? 0 : wx_refuse(r, WX_OUT_OF_RANGE, "stderr must be with or apart.");
 }
 
 /* As a shell takes a umask: octal, "0" to "0777". */
-static int parse_umask(struct shell *s, wx_json *v, const struct refusal *r) {
+static int parse_umask(struct shell *s, wx_json *v, const struct wx_refusal *r) {
   size_t n;
-  if (!is_text(s, v)) return shell_refuse(r, WX_BAD_TYPE, "umask must be a text such as \"022\".");
+  if (!is_text(s, v)) return wx_refuse(r, WX_BAD_TYPE, "umask must be a text such as \"022\".");
   const char *text = s->lib->json_text(v, &n);
   if (n < 1 || n > 4 || strspn(text, "01234567") != n || strtol(text, NULL, 8) > 0777)
-    return shell_refuse(r, WX_OUT_OF_RANGE, "umask must be octal, \"0\" to \"0777\".");
+    return wx_refuse(r, WX_OUT_OF_RANGE, "umask must be octal, \"0\" to \"0777\".");
   s->umask = (int)strtol(text, NULL, 8);
   return 0;
 }
@@ -203,20 +186,20 @@ static bool limit_pair(const struct shell *s, const wx_json *v, uint64_t *soft, 
          limit_value(s, s->lib->json_get(v, "hard"), hard) && *soft <= *hard;
 }
 
-static int parse_limit(struct shell *s, const char *name, const wx_json *value, const struct refusal *r) {
+static int parse_limit(struct shell *s, const char *name, const wx_json *value, const struct wx_refusal *r) {
   char q[WX_QUOTE_BYTES];
   int resource = s->lib->resource(name);
   quoted(s, q, name);
-  if (resource < 0) return shell_refuse(r, WX_UNKNOWN_FIELD, "rlimits has no field %s.", q);
-  if (s->n_limit == RLIMITS) return shell_refuse(r, WX_OUT_OF_RANGE, "rlimits has more than %d fields.", RLIMITS);
+  if (resource < 0) return wx_refuse(r, WX_UNKNOWN_FIELD, "rlimits has no field %s.", q);
+  if (s->n_limit == RLIMITS) return wx_refuse(r, WX_OUT_OF_RANGE, "rlimits has more than %d fields.", RLIMITS);
   if (!limit_pair(s, value, &s->limit[s->n_limit].soft, &s->limit[s->n_limit].hard))
-    return shell_refuse(r, WX_OUT_OF_RANGE, "rlimits: %s must be a number or {soft, hard} with soft <= hard.", q);
+    return wx_refuse(r, WX_OUT_OF_RANGE, "rlimits: %s must be a number or {soft, hard} with soft <= hard.", q);
   s->limit[s->n_limit++].resource = resource;
   return 0;
 }
 
-static int parse_rlimits(struct shell *s, wx_json *v, const struct refusal *r) {
-  if (!is_object(s, v)) return shell_refuse(r, WX_BAD_TYPE, "rlimits must be an object.");
+static int parse_rlimits(struct shell *s, wx_json *v, const struct wx_refusal *r) {
+  if (!is_object(s, v)) return wx_refuse(r, WX_BAD_TYPE, "rlimits must be an object.");
   const char *name;
   wx_json *value;
   for (void *at = NULL; (at = s->lib->json_next(v, at, &name, &value));)
@@ -225,7 +208,7 @@ static int parse_rlimits(struct shell *s, wx_json *v, const struct refusal *r) {
 }
 
 /* The model's own keys, which the model checks. Most of them check() never sees, start() does. */
-static int parse_model(struct shell *s, wx_json *v, const struct refusal *r) {
+static int parse_model(struct shell *s, wx_json *v, const struct wx_refusal *r) {
   (void)s;
   (void)v;
   (void)r;
@@ -242,7 +225,7 @@ static const struct { const char *key; parse_fn *parse; } fields[] = {
   {"childFailure", parse_model}, {"runTimeout", parse_model}};
 enum { N_FIELDS = sizeof fields / sizeof fields[0], N_SHOWN = N_FIELDS - 5 };   /* a list of all would be too long to be read */
 
-static int parse_field(struct shell *s, const char *key, wx_json *v, const struct refusal *r) {
+static int parse_field(struct shell *s, const char *key, wx_json *v, const struct wx_refusal *r) {
   const char *name[N_FIELDS];
   for (int i = 0; i < N_FIELDS; i++) {
     if (strcmp(fields[i].key, key) == 0) return fields[i].parse(s, v, r);
@@ -251,16 +234,16 @@ static int parse_field(struct shell *s, const char *key, wx_json *v, const struc
   char q[WX_QUOTE_BYTES], all[WX_KNOWN_BYTES];
   quoted(s, q, key);
   const char *near = s->lib->meant(key, name, N_FIELDS);
-  if (near) return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
-  return shell_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_SHOWN));
+  if (near) return wx_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s; did you mean %s?", q, near);
+  return wx_refuse(r, WX_UNKNOWN_FIELD, "taskConfig has no field %s.%s", q, s->lib->known(all, key, name, N_SHOWN));
 }
 
-static int parse_config(struct shell *s, const char *config, const struct refusal *r) {
+static int parse_config(struct shell *s, const char *config, const struct wx_refusal *r) {
   int why;
   if (!config) return 0;
   s->root = s->lib->json_read(config, &why);
-  if (!s->root && why == WX_JSON_NUL) return shell_refuse(r, WX_BAD_COMMAND, "NUL is not allowed in taskConfig.");
-  if (!s->root || !is_object(s, s->root)) return shell_refuse(r, WX_BAD_TYPE, "taskConfig must be an object.");
+  if (!s->root && why == WX_JSON_NUL) return wx_refuse(r, WX_BAD_COMMAND, "NUL is not allowed in taskConfig.");
+  if (!s->root || !is_object(s, s->root)) return wx_refuse(r, WX_BAD_TYPE, "taskConfig must be an object.");
   const char *key;
   wx_json *v;
   for (void *at = NULL; (at = s->lib->json_next(s->root, at, &key, &v));)
@@ -269,21 +252,21 @@ static int parse_config(struct shell *s, const char *config, const struct refusa
 }
 
 /* s->root is the caller's to free, on failure too. */
-static int parse_shell(struct shell *s, const wx_lib *lib, const char *content, const char *config, const struct refusal *r) {
+static int parse_shell(struct shell *s, const wx_lib *lib, const char *content, const char *config, const struct wx_refusal *r) {
   *s = (struct shell){.lib = lib, .grace_us = -1, .log_cap = -1, .umask = -1};
   if (parse_config(s, config, r)) return -1;
   bool script = content && *content;
-  if (script && s->argv) return shell_refuse(r, WX_BAD_COMMAND, "Give a script in taskContent or taskConfig.argv, not both.");
-  if (!script && !s->argv) return shell_refuse(r, WX_BAD_COMMAND, "There is no script in taskContent and no taskConfig.argv.");
+  if (script && s->argv) return wx_refuse(r, WX_BAD_COMMAND, "Give a script in taskContent or taskConfig.argv, not both.");
+  if (!script && !s->argv) return wx_refuse(r, WX_BAD_COMMAND, "There is no script in taskContent and no taskConfig.argv.");
   if (script && strlen(content) > lib->content_bytes)
-    return shell_refuse(r, WX_BAD_COMMAND, "The script is larger than %d bytes.", (int)lib->content_bytes);
+    return wx_refuse(r, WX_BAD_COMMAND, "The script is larger than %d bytes.", (int)lib->content_bytes);
   s->script = script ? content : NULL;
   return 0;
 }
 
 static int shell_check(const wx_lib *lib, const char *content, const char *config, int *code, char *err, size_t err_n) {
   struct shell s;
-  int rc = parse_shell(&s, lib, content, config, &(struct refusal){code, err, err_n});
+  int rc = parse_shell(&s, lib, content, config, &(struct wx_refusal){code, err, err_n});
   lib->json_free(s.root);
   return rc;
 }
@@ -387,14 +370,14 @@ static wx_spawn spawn_of(const struct shell *s, const char *const *argv, const c
   return sp;
 }
 
-static int shell_spawn(const wx_host *h, wx_exec *x, const struct shell *s, const struct refusal *r) {
+static int shell_spawn(const wx_host *h, wx_exec *x, const struct shell *s, const struct wx_refusal *r) {
   struct strings env = {0};
   make_env(&env, s, h, x);
   const char **v = calloc(env.n + 1, sizeof *v), **argv = make_argv(s);
   for (size_t i = 0; v && i < env.n; i++) v[i] = env.v[i];
   int rc = -1;
   if (!v || !argv || env.is_short) {
-    shell_refuse(r, WX_BAD_COMMAND, "There is no memory to start it.");
+    wx_refuse(r, WX_BAD_COMMAND, "There is no memory to start it.");
   } else {
     const wx_spawn sp = spawn_of(s, argv, v);
     rc = h->spawn(x, &sp, r->err, r->err_n);
@@ -406,17 +389,17 @@ static int shell_spawn(const wx_host *h, wx_exec *x, const struct shell *s, cons
 }
 
 /* The program of onDelete in place of the task's own; all else is as for the task, but that it has no stdin. */
-static int turn_to_clean_up(struct shell *s, const struct refusal *r) {
+static int turn_to_clean_up(struct shell *s, const struct wx_refusal *r) {
   s->script = s->clean_up.script;
   s->argv = s->clean_up.argv;
   s->input = NULL;
   s->input_len = 0;
-  return s->script || s->argv ? 0 : shell_refuse(r, WX_BAD_COMMAND, "There is no onDelete in taskConfig.");
+  return s->script || s->argv ? 0 : wx_refuse(r, WX_BAD_COMMAND, "There is no onDelete in taskConfig.");
 }
 
 static int shell_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
   const wx_task *t = h->task(x);
-  const struct refusal r = {NULL, err, err_n};
+  const struct wx_refusal r = {NULL, err, err_n};
   struct shell s;
   int rc = parse_shell(&s, h->lib, t->content, t->config, &r);
   if (rc == 0 && t->cleanup) rc = turn_to_clean_up(&s, &r);

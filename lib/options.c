@@ -38,7 +38,7 @@ static void settle(weir_t *h, const char *url) {
   (void)log_here(h->log);
   h->opts = (struct node_opts){
     .store = h->store, .queue = v[OPT_QUEUE].text, .prefix = v[OPT_PREFIX].text, .data = h->data, .lease_us = v[OPT_LEASE].num,
-    .max_queued = (uint32_t)v[OPT_MAX_QUEUED].num,
+    .max_queued = (uint32_t)v[OPT_MAX_QUEUED].num, .max_depth = (uint32_t)v[OPT_MAX_DEPTH].num,
     .slots = opt_slots(v), .async_slots = (uint32_t)v[OPT_ASYNC_SLOTS].num, .cache_bytes = v[OPT_CACHE_MEMORY].num,
     .request_us = v[OPT_REQUEST_TIMEOUT].num, .stop_us = v[OPT_STOP_TIMEOUT].num,
     .durability = v[OPT_DURABILITY].num ? NODE_RELAXED : NODE_STRICT,

@@ -58,7 +58,7 @@ static void from_row(struct box *b, const struct task_row *row) {
   t->attempt = (int32_t)task_attempt_of(row->t.epoch);
   t->failures = (int32_t)row->t.tries;
   t->losses = row->t.losses;
-  t->exit_code = row->exit_code;
+  t->exit_code = row->exit_code < 0 ? -1 : row->exit_code;
   t->created_us = row->create_us;
   t->started_us = row->t.start_us;
   t->ended_us = task_final(row->t.state) ? row->end_us : 0;

@@ -119,7 +119,8 @@
 #define LIMIT_ANALYZERS 1000                   /* result analyzers that were registered */
 #define LIMIT_ANALYSES 101                     /* analyzerAttempts */
 #define LIMIT_ANALYSES_DEFAULT 4
-#define LIMIT_DEPTH 100                        /* of a task that another one has added: so many stand above it */
+#define LIMIT_DEPTH 100                        /* of a task that another one has added: so many stand above it .. */
+#define LIMIT_DEPTH_MOST 10000                 /* .. unless --max-depth says otherwise: wishes go a level at a time */
 #define LIMIT_ANALYSES_AT_ONCE 64              /* analyses that a member with the role api or runner makes at once */
 #define LIMIT_ANALYSIS_US 60000000LL           /* analyzerTimeout where none is given */
 #define LIMIT_ANALYSIS_BYTES (16 << 20)        /* answer of an analyzer */

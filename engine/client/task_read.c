@@ -1,5 +1,6 @@
 /* One task instance as it is shown: see task_read.h. */
 #include "task_read.h"
+#include "map64.h"
 #include <stdlib.h>
 #include "attempt.h"
 
@@ -73,6 +74,19 @@ static int list_attempt(void *ctx, const struct attempt_row *row) {
 /* Since its newest attempt began. */
 static bool was_analysed(const struct task *t) {
   return t->epoch > TASK_ATTEMPT_MAX || t->phase == PHASE_ANALYSE || t->phase == PHASE_CHILDREN;
+}
+
+void tree_list_want(struct tree_list *l, const struct task_row *row) {
+  if (was_analysed(&row->t)) *WR_PUSH(l->v, l->n, l->cap) = (struct tree_row){.ti = row->ti};
+}
+
+enum wr_rc tree_list_read(struct reader *r, struct tree_list *l, struct wr_err *err) {
+  if (l->n > 1) qsort(l->v, l->n, sizeof *l->v, wr_by_id);
+  return reader_trees(r, l->v, l->n, err);
+}
+
+const struct tree_row *tree_list_get(const struct tree_list *l, int64_t ti) {
+  return l->n ? bsearch(&ti, l->v, l->n, sizeof *l->v, wr_by_id) : NULL;
 }
 
 enum wr_rc task_read(struct reader *r, int64_t ti, enum task_form form, struct task_read *k, struct wr_err *err) {

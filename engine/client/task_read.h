@@ -21,6 +21,12 @@ enum wr_rc task_read(struct reader *r, int64_t ti, enum task_form form, struct t
 void task_read_none(struct task_read *out);     /* nothing was read */
 void task_read_done(struct task_read *in);
 
+/* Trees of a list: wanted row by row, read in one statement, or in none where nothing was analysed. */
+struct tree_list { struct tree_row *v; size_t n, cap; };
+void tree_list_want(struct tree_list *l, const struct task_row *row);
+enum wr_rc tree_list_read(struct reader *r, struct tree_list *l, struct wr_err *err) WR_MUST;
+const struct tree_row *tree_list_get(const struct tree_list *l, int64_t ti);   /* NULL = it has none */
+
 /* A task row with its texts in an arena; the same for what stands beside it. */
 void task_keep_row(struct arena *a, const struct task_row *row, struct task_row *out);
 void task_keep_async(struct arena *a, const struct async_row *row, struct async_row *out);

@@ -80,8 +80,11 @@ void answer_pick(struct http_answer *a, const char *pointer) {
 
 /* ---- what follows ---- */
 
-/* A 4xx that a new try does not change. */
-static bool is_final(int status) { return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429; }
+bool answer_came(const struct http_answer *a) {
+  return a->status > 0 && (a->flaw == HTTP_ANSWERED || a->flaw == HTTP_TOO_LARGE);
+}
+
+bool answer_final(int status) { return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429; }
 
 static bool is_wanted(const struct http_wanted *w, int status) {
   for (size_t i = 0; i < w->n_status; i++)
@@ -98,5 +101,5 @@ enum http_next answer_next(const struct http_answer *a, const struct http_wanted
   if (is_wanted(w, a->status)) return NEXT_OK;
   if ((a->status == 429 || a->status == 503) && a->has_retry) return NEXT_AGAIN;
   if (leads_on(a->status) && a->location && w->follows && !w->polling) return NEXT_REDIRECT;
-  return is_final(a->status) ? NEXT_FATAL : NEXT_FAIL;
+  return answer_final(a->status) ? NEXT_FATAL : NEXT_FAIL;
 }

@@ -28,6 +28,11 @@ bool answer_line(struct http_answer *a, const char *p, size_t n);
 /* Sets picked or pick_why. pointer: as of RFC 6901, "" = all of it. */
 void answer_pick(struct http_answer *a, const char *pointer);
 
+/* The status counts: it came with a body that was read, or that is too large. */
+bool answer_came(const struct http_answer *a);
+/* A 4xx that a new try does not change. */
+bool answer_final(int status);
+
 enum http_next { NEXT_OK, NEXT_FAIL, NEXT_FATAL, NEXT_POLL, NEXT_AGAIN, NEXT_REDIRECT };
 struct http_wanted {
   const int *status; size_t n_status;   /* n_status 0: 200 to 299 */

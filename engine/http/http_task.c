@@ -50,7 +50,14 @@ static void done(struct http_task *t, const wx_result *r) {
 }
 
 static void end(struct http_task *t, int how, const char *error) {
-  done(t, &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1});
+  done(t, &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1, .status = -1});
+}
+
+/* An answer is the end, and it is no success: what it says is kept for an analyzer. */
+static void end_answered(struct http_task *t, const struct http_answer *a, int how, const char *error) {
+  bool whole = a->flaw == HTTP_ANSWERED;
+  done(t, &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1, .status = a->status,
+                       .result = !whole ? NULL : a->body ? a->body : "", .result_len = whole ? a->len : 0});
 }
 
 /* ---- asking ---- */
@@ -234,15 +241,16 @@ static void on_failure(struct http_task *t, const struct http_answer *a, int how
   if (a->flaw == HTTP_NO_ANSWER) snprintf(text, sizeof text, "%s gave no answer: %s%s", what, a->why, text_stop(a->why));
   else if (a->flaw) snprintf(text, sizeof text, "%s%s%s", symbol[a->flaw], a->why, text_stop(a->why));
   else snprintf(text, sizeof text, "%s answered %d.%s", what, a->status, snippet(a, more));
-  end(t, how, text);
+  if (answer_came(a)) end_answered(t, a, how, text);
+  else end(t, how, text);
 }
 
 static void on_success(struct http_task *t, const struct http_answer *a) {
-  wx_result r = {.size = sizeof r, .end = WX_OK, .exit_code = -1};
+  wx_result r = {.size = sizeof r, .end = WX_OK, .exit_code = -1, .status = a->status};
   char text[HTTP_WHY];
   if (t->spec.pointer && !a->picked) {
     snprintf(text, sizeof text, "pointer: %s.", a->pick_why ? a->pick_why : "the answer has nothing there");
-    end(t, WX_FAIL, text);
+    end_answered(t, a, WX_FAIL, text);
     return;
   }
   r.result = t->spec.pointer ? a->picked : a->body ? a->body : "";
@@ -262,7 +270,7 @@ static void on_answer(struct http_task *t, const struct http_answer *a) {
   case NEXT_AGAIN: wait_then_ask(t, a); break;
   case NEXT_REDIRECT:
     if (t->redirects < s->redirects) on_redirect(t, a);
-    else end(t, WX_FAIL, "The URL redirects more often than `redirects` allows.");
+    else end_answered(t, a, WX_FAIL, "The URL redirects more often than `redirects` allows.");
     break;
   }
 }

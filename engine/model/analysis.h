@@ -86,6 +86,7 @@ enum wr_rc analysis_answer_parse(const char *text, size_t n, const struct analys
  * through the runner a second time. Owned by its analysis. */
 struct evidence {
   int32_t exit_code;                /* -1 = it had none */
+  int32_t status;                   /* HTTP status of the answer of a URL, 0 = it asked none */
   int32_t signal;
   bool failed;                      /* it ended otherwise than with success */
   char *result; size_t result_len;  /* NULL = none */
@@ -114,6 +115,8 @@ struct analysis {
   bool failed;                      /* that attempt failed: class FAIL, whatever its exit code */
   struct evidence evidence;         /* the worker's */
   struct verdict verdict;           /* out, with ATTEMPT_OK */
+  bool final;                       /* out, with ATTEMPT_OK: it failed by an answer that is not asked for again (4xx): a verdict
+                                       `failed` leaves it so */
 };
 struct analysis *analysis_new(const struct analyzer *analyzer, uint32_t attempt, bool failed);
 void analysis_free(struct analysis *a);   /* attempt_free() calls it; NULL is fine */

@@ -70,6 +70,7 @@ struct attempt {
   char *result; size_t result_len;  /* malloc'ed bytes or NULL; at most LIMIT_RESULT_BYTES */
   int32_t exit_code;                /* -1 = none */
   int32_t signal;                   /* 0 = none */
+  int32_t status;                   /* HTTP status of the answer of a URL; 0 = none was asked, -1 = none answered */
   int64_t utime_us, stime_us, maxrss_kib; /* 0 when unknown */
   int64_t log_bytes, log_lost;
   enum log_lost log_lost_why;

@@ -39,6 +39,11 @@ void exec_offers_add(struct buf *b, const char *type, int64_t version, const cha
   add_line(b, why ? why : "");
 }
 
+const char *exec_offers_analyzer(char out[EXEC_NAME], const char *name) {
+  snprintf(out, EXEC_NAME, "=%s", name);
+  return out;
+}
+
 /* The number behind "TYPE " at the start of the line; NULL: it is about something else. */
 static const char *of_type(const char *line, const char *type) {
   size_t n = strlen(type);
@@ -68,7 +73,7 @@ bool exec_offers_any(const char *text, const char *type) {
 void exec_offers_each(const char *text, void (*fn)(void *ctx, const char *name, size_t n), void *ctx) {
   for (const char *line = text ? text : ""; *line; line = next_line(line)) {
     size_t n = strcspn(line, " \n");
-    if (*line == '/' || line[n] != ' ') continue;
+    if (*line == '/' || *line == '=' || line[n] != ' ') continue;
     const char *at = line + n + 1;
     if (at[strcspn(at, " \n")] != ' ') fn(ctx, line, n);
   }

@@ -1,6 +1,7 @@
 /* What a member says of the executors that were registered at run time, as its row holds it: a line for each folder below which
  * its programs are ("/opt/weir"), one for each address at which its API listens ("@127.0.0.1/8080"), then a line for each type:
- * "TYPE VERSION", or "TYPE VERSION why it does not offer it".
+ * "TYPE VERSION", or "TYPE VERSION why it does not offer it". Of an analyzer, which has a name of its own, the same with "=" in
+ * front: whether the member can call it.
  *
  * Pure; any thread. What never happens: a line that a folder or a sentence makes two of. */
 #ifndef MODEL_EXEC_OFFERS_H
@@ -12,6 +13,10 @@
 void exec_offers_dir(struct buf *b, const char *dir);
 void exec_offers_listens(struct buf *b, const char *address, uint16_t port);
 void exec_offers_add(struct buf *b, const char *type, int64_t version, const char *why);   /* why NULL: it offers it */
+
+/* type, as add() and say() take it for an analyzer. Returns out. */
+enum { EXEC_NAME = 80 };
+const char *exec_offers_analyzer(char out[EXEC_NAME], const char *name);
 
 /* Texts may be NULL. EXEC_UNSAID: the member says nothing of that version so far. why: set for EXEC_NOT, cut to fit. */
 enum exec_says { EXEC_UNSAID, EXEC_OFFERED, EXEC_NOT };

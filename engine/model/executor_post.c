@@ -32,8 +32,8 @@ static const struct field post_field[][P__N] = {
     [P_TYPE] = FIELD("analyzerType", F_TEXT), [P_MODE] = FIELD("mode", F_TEXT), [P_LOCATION] = FIELD("location", F_ANY),
     [P_DOCUMENT] = FIELD("document", F_ANY), [P_CONFIG] = FIELD("config", F_ANY), [P_TASK_TYPES] = FIELD("taskTypes", F_ANY),
     [P_REPLACE] = FIELD("replace", F_ANY),
-    [P__USED] = FIELD("analyzerVersion", F_OURS), FIELD("createTime", F_OURS), FIELD("updateTime", F_OURS),
-    FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)}};
+    [P__USED] = FIELD("analyzerVersion", F_OURS), FIELD("members", F_OURS), FIELD("createTime", F_OURS),
+    FIELD("updateTime", F_OURS), FIELD("createdAt", F_OURS), FIELD("updatedAt", F_OURS)}};
 
 /* One pass over the fields that the kind has. */
 static enum wr_rc read_fields(const json_t *body, enum added_kind kind, json_t *v[P__N], struct wr_err *err) {

@@ -34,6 +34,7 @@ struct clerk {
   /* the thread's: */
   int64_t checked_us;               /* when files were checked last, monotonic */
   uint64_t known;                   /* registry_changes() that the runner was told of */
+  uint64_t known_analyzers;         /* the same of analyzers, as they were checked last */
   char *told;                       /* what this node's row says; NULL = nothing so far */
   int64_t told_as;                  /* in the row of this incarnation */
   bool store_away;                  /* it was said */
@@ -49,6 +50,11 @@ static bool can_run(const struct clerk *c, struct added *a, char *why, size_t n)
   if (labels_lack(c->o.labels, a->labels, lacks, sizeof lacks))
     return snprintf(why, n, "This member lacks what the executor's labels ask for: %s (see --labels).", lacks), false;
   return added_check(a, why, n);
+}
+
+static bool can_call(const struct clerk *c, struct added *a, char *why, size_t n) {
+  const char *none = a->mode == ADDED_PROGRAM ? c->o.why_no_program : NULL;
+  return none ? snprintf(why, n, "%s", none), false : added_check(a, why, n);
 }
 
 /* ---- where members listen ---- */
@@ -102,6 +108,16 @@ static void look_at_members(struct clerk *c) {
   free(l.v);
 }
 
+static void check_analyzers(struct clerk *c, struct buf *text) {
+  c->known_analyzers = registry_changes(c->o.analyzers);
+  if (!c->o.calls) return;
+  for (const struct executor *x = registry_next_added(c->o.analyzers, NULL); x; x = registry_next_added(c->o.analyzers, x)) {
+    char why[WHY_BYTES] = "", name[EXEC_NAME];
+    bool can = can_call(c, x->added, why, sizeof why);
+    exec_offers_add(text, exec_offers_analyzer(name, x->ops.name), x->version, can ? NULL : why);
+  }
+}
+
 /* All current ones, and what is to be told of them. True: some are offered that were not, or the reverse. */
 static bool check_all(struct clerk *c, struct buf *text) {
   bool moved = false;
@@ -114,6 +130,7 @@ static bool check_all(struct clerk *c, struct buf *text) {
     moved |= atomic_exchange(&x->added->offered, can) != can;
     exec_offers_add(text, x->ops.name, x->version, can ? NULL : why);
   }
+  check_analyzers(c, text);
   return moved;
 }
 
@@ -156,6 +173,7 @@ static void one_round(struct clerk *c, bool asked) {
   struct buf text = BUF_INIT;
   int64_t now = clock_mono_us();
   bool well = look(c), changed = registry_changes(c->o.types) != c->known;
+  changed |= registry_changes(c->o.analyzers) != c->known_analyzers;
   bool incomplete = c->runner && c->told && c->told_as != runner_incarnation(c->runner);
   look_at_members(c);
   if (asked || changed || incomplete || any_doubt(c) || now - c->checked_us >= CHECK_US) {
@@ -169,7 +187,9 @@ static void one_round(struct clerk *c, bool asked) {
 
 /* ---- the thread ---- */
 
-static bool has_any(const struct clerk *c) { return registry_next_added(c->o.types, NULL) != NULL; }
+static bool has_any(const struct clerk *c) {
+  return registry_next_added(c->o.types, NULL) || (c->o.calls && registry_next_added(c->o.analyzers, NULL));
+}
 
 /* The lock is held. */
 static void rest(struct clerk *c) {

@@ -293,7 +293,8 @@ static int take_row(void *ctx, const struct task_row *t) {
   struct found_row *f = ctx;
   f->any = true;
   f->log_is_result = t->log == LOG_IS_RESULT;
-  f->e->exit_code = t->exit_code;
+  f->e->exit_code = t->exit_code < 0 ? -1 : t->exit_code;
+  f->e->status = t->exit_code < -1 ? -t->exit_code : 0;
   f->e->signal = t->signal;
   if (t->result) f->e->result = wr_memdup0(t->result, f->e->result_len = t->result_len);
   return 0;
@@ -483,6 +484,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
   home_of(n, n->home);
   struct runner_opts r = {.store = n->store, .defs = n->defs, .lease_us = o->lease_us, .own_only = o->own_only,
                           .request_us = o->request_us, .cache_bytes = o->cache_bytes, .queues = o->queues,
+                          .max_depth = o->max_depth,
                           .info = {.host = n->host, .pid = getpid(), .slots = works(n) ? o->slots : 0, .roles = o->roles_text,
                                    .home = n->home, .types = n->types, .users = n->users, .labels = o->labels,
                                    .version = o->version}};
@@ -532,11 +534,11 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
 static void open_clerk(struct node *n) {
   const struct node_opts *o = n->o;
   const struct clerk_opts c = {
-    .store = n->store, .defs = n->defs, .types = n->executors, .dirs = {o->executor_dir, o->n_executor_dir},
-    .http = n->http,
+    .store = n->store, .defs = n->defs, .types = n->executors, .analyzers = n->analyzers, .http = n->http,
+    .dirs = {o->executor_dir, o->n_executor_dir},
     .why_none = works(n) ? NULL : "This member runs no tasks: it has not the role worker.",
     .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs.",
-    .labels = o->labels};
+    .calls = calls_analyzers(o), .labels = o->labels};
   n->clerk = clerk_new(&c);
   const struct added_host host = clerk_host(n->clerk);
   defs_added(n->defs, n->executors, n->analyzers, &host);

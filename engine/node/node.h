@@ -32,6 +32,7 @@ struct node_opts {
   const char *store, *queue, *prefix, *data;
   const char *roles_text;
   uint32_t max_queued;                        /* hints in the queue, at most; 0 = the default */
+  uint32_t max_depth;                         /* as in runner.h */
   const char *labels, *version;               /* "A,B" (labels.h), NULL = none; of this program */
   unsigned roles;
   int64_t lease_us;

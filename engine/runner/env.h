@@ -23,6 +23,7 @@ struct env {
   struct defs *defs;
   struct runner_ports ports;
   bool single;                        /* no other node works on this store */
+  uint32_t max_depth;                 /* so many tasks at most stand above one that a verdict adds */
   bool own_only;                      /* this node touches only what was started here */
   bool leaving;                       /* a planned stop has begun; as of this turn */
   bool wished;                        /* it is wished that this node drains: drain.h */

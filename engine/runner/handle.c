@@ -78,6 +78,7 @@ static const char *analysis_error(struct runner *r, const struct attempt *a) {
   const struct verdict *v = &a->analysis->verdict;
   if (v->kind == VERDICT_DONE) return NULL;
   if (v->message && *v->message) return v->message;
+  if (v->kind == VERDICT_FAILED && a->analysis->failed) return NULL; /* the attempt itself has said why */
   return v->kind == VERDICT_RETRY ? "The analyzer asks for another try." : "The analyzer says that it failed.";
 }
 
@@ -104,18 +105,21 @@ static bool speaks_for_itself(const struct attempt *a) {
   return a->cleanup || a->end == ATTEMPT_NOT_NOW || a->exit_code == 125 || a->exit_code == 75;
 }
 
-/* It ended by itself, so that its analyzer is asked. What could not start has no end of its own. */
+/* It ended by itself, so that its analyzer is asked. What could not start has no end of its own, and neither has a URL that did
+ * not answer. */
 static bool analysable(const struct attempt *a) {
-  bool answered = a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || (a->end == ATTEMPT_FATAL && a->exit_code >= 0);
-  return answered && !a->asked && !speaks_for_itself(a);
+  bool fatal = a->end == ATTEMPT_FATAL && (a->exit_code >= 0 || a->status > 0);
+  bool ended = a->end == ATTEMPT_OK || a->end == ATTEMPT_FAIL || fatal;
+  return ended && a->status >= 0 && !a->asked && !speaks_for_itself(a);
 }
 
 static enum store_rc do_analysed(struct runner *r, struct ev *e) {
   struct attempt *a = e->a;
   const struct verdict *v = &a->analysis->verdict;
-  bool ok = a->end == ATTEMPT_OK;
-  struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch, .fatal = a->end == ATTEMPT_FATAL,
-                                .asked = a->asked, .said = ok ? (uint8_t)v->kind : SAID_NOTHING,
+  bool ok = a->end == ATTEMPT_OK, final = ok && v->kind == VERDICT_FAILED && a->analysis->final;
+  enum task_said said = ok ? (enum task_said)v->kind : SAID_NOTHING;
+  struct run_event ev = {.ev = {.kind = result_kind(a), .owner = a->owner, .epoch = a->epoch,
+                                .fatal = final || a->end == ATTEMPT_FATAL, .asked = a->asked, .said = (uint8_t)said,
                                 .after_us = ok && v->has_after ? (v->after_us > 0 ? v->after_us : 1) : 0},
                          .pol = &a->policy, .error = analysis_error(r, a), .result = a};
   return ok ? tree_verdict(r, e, &ev) : task_event(r, e, &ev);

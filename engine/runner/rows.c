@@ -91,11 +91,12 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
   w->finish = w->row.error != NULL && !w->analysed; /* a cancel or a loss has a text, but no attempt that says more */
   if (a == NULL || a->analysis) return;
   w->finish = true;
-  bool kept = w->row.t.state == TASK_SUCCESS || w->row.t.phase == PHASE_ANALYSE;
-  w->row.result = a->end == ATTEMPT_OK && kept ? a->result : NULL;
+  bool analysed = w->row.t.phase == PHASE_ANALYSE;
+  bool kept = analysed || (a->end == ATTEMPT_OK && w->row.t.state == TASK_SUCCESS);
+  w->row.result = kept ? a->result : NULL;
   w->row.result_len = w->row.result ? a->result_len : 0;
   w->row.log = (uint8_t)a->log;
-  w->row.exit_code = a->exit_code;
+  w->row.exit_code = analysed && a->status > 0 ? -a->status : a->exit_code;
   w->row.signal = a->signal;
   w->row.utime_us = a->utime_us;
   w->row.stime_us = a->stime_us;

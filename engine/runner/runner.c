@@ -53,6 +53,7 @@ enum wr_rc runner_new(const struct runner_opts *o, struct runner **out, struct w
   e->ports = o->ports;
   e->single = store_single(o->store);
   e->own_only = o->own_only;
+  e->max_depth = o->max_depth ? o->max_depth : LIMIT_DEPTH;
   e->lease_us = o->lease_us ? o->lease_us : 60 * 1000000LL;
   e->rnd = o->seed;
   arena_init(&e->mem, 0);

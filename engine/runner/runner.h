@@ -153,6 +153,7 @@ struct runner_opts {
   int64_t request_us;               /* a request is answered after this time, whatever the store does; 0 = LIMIT_REQUEST_US */
   int64_t cache_bytes;              /* for flow instances, stand-alone tasks and definitions in memory; 0 = LIMIT_CACHE_BYTES */
   size_t timers;                    /* of tasks, and of flows, that are kept in memory; 0 = LIMIT_TIMERS */
+  uint32_t max_depth;               /* of tasks that verdicts add; 0 = LIMIT_DEPTH */
   const struct never_started *never; size_t n_never; /* of the former node on this directory; stays until runner_free() */
 };
 /* Joins the store as a new incarnation. */

@@ -174,8 +174,10 @@ static enum store_rc add(struct adding *a, struct run_event *ev) {
   a->n = verdict_of(a->e)->n_task;
   a->t = arena_zalloc(&r->env.mem, (a->n + 1) * sizeof *a->t);
   a->def = arena_zalloc(&r->env.mem, (a->n + 1) * sizeof *a->def);
-  if (a->n > 0 && (x ? x->depth : 0) + 1 > LIMIT_DEPTH) {
-    refuse(a, ev, "its tasks would stand deeper than --max-depth allows.");
+  if (a->n > 0 && (x ? x->depth : 0) + 1 > r->env.max_depth) {
+    char why[100];
+    (void)snprintf(why, sizeof why, "its tasks would stand deeper than --max-depth %u allows.", r->env.max_depth);
+    refuse(a, ev, why);
     return apply(a, ev);
   }
   enum store_rc rc = a->n > 0 ? store_ids(r->env.store, ID_TI, a->n, &first) : STORE_OK;

@@ -1,5 +1,6 @@
 /* Jobs as readers see them (store_jobs.h), the same on every store; any thread with a reader of its own. */
 #include "ins_rows.h"
+#include "map64.h"
 #include "sql.h"
 #include "wr_limits.h"
 #include <stdlib.h>
@@ -33,6 +34,21 @@ enum wr_rc reader_tree(struct reader *r, int64_t ti, struct tree_row *out, bool 
   db_select(r->db, &c, Q_TREE, ARGS(arg_i(ti)));
   *got = cursor_next(&c);
   if (*got) ins_row_tree(c.cell, out);
+  return cursor_end(&c, WR_OK, err);
+}
+
+enum wr_rc reader_trees(struct reader *r, struct tree_row *v, size_t n, struct wr_err *err) {
+  struct cursor c;
+  if (n == 0) return WR_OK;
+  int64_t *ti = wr_calloc(n, sizeof *ti);
+  for (size_t i = 0; i < n; i++) ti[i] = v[i].ti;
+  db_select_ids(r->db, &c, Q_TREES, ti, n);
+  while (cursor_next(&c)) {
+    const int64_t id = cell_i64(&c.cell[0]);
+    struct tree_row *at = bsearch(&id, v, n, sizeof *v, wr_by_id);
+    if (at) ins_row_tree(c.cell, at);
+  }
+  free(ti);
   return cursor_end(&c, WR_OK, err);
 }
 

@@ -8,6 +8,11 @@
 #define EXECUTOR_COLS "executor_type, executor_version, executor_id, create_time, update_time, body, current"
 #define ANALYZER_COLS "analyzer_type, analyzer_version, NULL, create_time, update_time, body, current"
 #define NODES_OF_H "JOIN task_node n ON n.node_id BETWEEN h.node_base AND h.node_base+h.n_node-1 "
+/* e: a version of an executor that is none any more, and names the analyzer. A flow that began before the next version was there
+ * may have tasks of it. */
+#define FORMER_NAMES "e.current=0 AND INSTR(e.body, ?2)>0"
+#define SQ_IN_NODE "INSTR(n.tasks, '\"taskType\":\"' || e.executor_type || '\"')>0"
+#define MY_IN_NODE "INSTR(n.tasks, CONCAT('\"taskType\":\"', e.executor_type, '\"'))>0"
 #define QUERIES_EXECUTOR(X, D) \
   X(Q_EXECUTORS_VERSION, "SELECT executors_version FROM definitions") \
   X(Q_EXECUTORS, "SELECT " EXECUTOR_COLS " FROM task_executor WHERE current=1 ORDER BY executor_type") \
@@ -48,5 +53,13 @@
   X(Q_ANALYZER_FLOW_INS, "SELECT i.fi_id FROM task_flow_ins i" D(LIVE_FLOWS) " JOIN task_flow_history h ON " \
     "h.flow_id=i.flow_id AND h.flow_version=i.flow_version " NODES_OF_H "WHERE " D(IS_LIVE) " AND (INSTR(n.tasks, ?2)>0 OR " \
     "EXISTS (SELECT 1 FROM task_use u JOIN task_history t ON t.task_id=u.task_id WHERE u.flow_id=i.flow_id AND " \
-    "u.node_base=h.node_base AND INSTR(t.task_config, ?2)>0)) LIMIT 1")
+    "u.node_base=h.node_base AND INSTR(t.task_config, ?2)>0)) LIMIT 1") \
+  X(Q_FORMER_ALONE, "SELECT l.ti_id FROM task_alone l CROSS JOIN task_ins i ON i.ti_id=l.ti_id JOIN task_async a " \
+    "ON a.ti_id=l.ti_id JOIN task_executor e ON e.executor_type=a.task_type AND e.executor_version=i.executor_version " \
+    "WHERE " FORMER_NAMES " LIMIT 1") \
+  X(Q_FORMER_FLOW_INS, "SELECT i.fi_id FROM task_executor e CROSS JOIN task_flow_ins i" D(LIVE_FLOWS) " JOIN " \
+    "task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version " NODES_OF_H "WHERE " FORMER_NAMES " AND " \
+    D(IS_LIVE) " AND i.create_time<=(SELECT MIN(x.update_time) FROM task_executor x WHERE x.executor_type=e.executor_type " \
+    "AND x.executor_version>e.executor_version) AND (" D(IN_NODE) " OR EXISTS (SELECT 1 FROM task_use u JOIN task t ON " \
+    "t.task_id=u.task_id WHERE u.flow_id=i.flow_id AND u.node_base=h.node_base AND t.task_type=e.executor_type)) LIMIT 1")
 #endif

@@ -73,7 +73,7 @@ struct task_row {                 /* task_ins */
   const char *error;              /* NULL = keep on update */
   const char *result; size_t result_len;  /* NULL = keep on update */
   uint8_t log;                    /* enum attempt_log */
-  int32_t exit_code, signal;      /* exit_code -1 = NULL */
+  int32_t exit_code, signal;      /* exit_code -1 = NULL; less: minus the HTTP status that an analyzer looks at */
   int64_t utime_us, stime_us, maxrss_kib, log_bytes, log_lost;
   uint8_t log_lost_why;           /* enum log_lost */
   const char *params;             /* stand-alone: JSON text or NULL; insert and read only */

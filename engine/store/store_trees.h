@@ -25,4 +25,6 @@ enum store_rc store_children(struct store *s, int64_t parent, int64_t after_ti, 
 /* ---- readers ---- */
 /* False in *got: there is no row. */
 enum wr_rc reader_tree(struct reader *r, int64_t ti, struct tree_row *out, bool *got, struct wr_err *err) WR_MUST;
+/* The same of many, in one statement. v: `ti` is set, ascending; what has no row stays as it is. */
+enum wr_rc reader_trees(struct reader *r, struct tree_row *v, size_t n, struct wr_err *err) WR_MUST;
 #endif

@@ -218,6 +218,7 @@ static void ask(struct call *c) {
 static void verdict(struct call *c) {
   struct analysis *a = c->x->a->analysis;
   a->verdict = c->look->verdict;
+  a->final = c->look->final;
   c->look->verdict = (struct verdict){0};
   end(c, WX_OK, NULL);
 }

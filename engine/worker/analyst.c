@@ -84,6 +84,7 @@ static void write_request(struct look *l, const struct evidence *e) {
   j_open(b, '{');
   j_raw(b, "task", l->task);
   if (e->exit_code >= 0) j_i64(b, "exitCode", e->exit_code);
+  if (e->status > 0) j_i64(b, "status", e->status);
   if (e->result) j_bytes(b, "result", e->result, e->result_len);
   if (e->log_tail) j_bytes(b, "logTail", e->log_tail, e->log_len);
   j_close(b, '}');
@@ -106,6 +107,7 @@ static void read_evidence(struct worker *w, struct look *l) {
   struct evidence e = {.exit_code = -1};
   enum log_rc rc = w->o.analysis->evidence(w->o.ctx, l->ti, l->attempt, &e);
   e.failed = l->failed;
+  l->final = l->failed && answer_final(e.status);
   if (!l->analyzer) says(l, LOOK_FATAL, "the version of the executor that names it is not there");
   else if (rc == LOG_AGAIN || rc == LOG_NO_SPACE) says(l, LOOK_AWAY, "the store does not answer");
   else if (rc != LOG_STORED) says(l, LOOK_FATAL, "the result of the task is not there");

@@ -43,6 +43,7 @@ struct look {
   const struct executor *by;        /* an entry of the registry of analyzers */
   struct buf request;
   struct verdict verdict;
+  bool final;                       /* as in struct analysis */
   char why[LOOK_WHY];
   size_t counted;
 };

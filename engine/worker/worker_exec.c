@@ -280,9 +280,10 @@ static void take_result(struct attempt *a, const wx_result *r) {
   a->stime_us = r->stime_us;
   a->maxrss_kib = r->maxrss_kib;
   a->after_us = r->size >= offsetof(wx_result, decided) ? r->after_us : 0;
-  bool late = r->size >= sizeof *r; /* knows the members from `decided` on */
+  bool late = r->size >= offsetof(wx_result, status); /* knows the members from `decided` on */
   if (late && r->decided) a->asked = false;
   a->remove = late && r->remove;
+  a->status = r->size >= sizeof *r ? r->status : 0;
   if (r->result) {
     a->result_len = r->result_len < LIMIT_RESULT_BYTES ? r->result_len : LIMIT_RESULT_BYTES;
     a->result = wr_memdup0(r->result, a->result_len);

@@ -12,8 +12,10 @@
  * done() may be called inside start(). After cancel() the executor still calls done(). */
 #ifndef WEIR_EXECUTOR_H
 #define WEIR_EXECUTOR_H
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -81,6 +83,8 @@ typedef struct wx_result {
   int decided;                       /* OK, FAIL, FATAL: 1 = that is how it ended, though it had been told to stop */
   /* OK, FAIL, FATAL: 1 = a stand-alone task that is final by it is gone with the same commit */
   int remove;
+  /* What a URL answered: its HTTP status. 0 = none was asked. -1 = none answered, so there is no end that an analyzer looks at */
+  int status;
 } wx_result;
 
 typedef struct wx_spawn {            /* what a child process gets; all borrowed during the call */
@@ -209,6 +213,21 @@ typedef struct wx_ops {
 
 /* Why a task is refused: codes of the API. */
 enum { WX_BAD_TYPE = 42201, WX_UNKNOWN_FIELD = 42202, WX_OUT_OF_RANGE = 42221, WX_BAD_COMMAND = 42222, WX_URL_BLOCKED = 42223 };
+
+/* For a check that says no: where that goes, borrowed from the caller of check() or start(); code may be NULL. wx_refuse()
+ * returns -1, for `return wx_refuse(..)`. It is the executor's own code: no call of the host. */
+struct wx_refusal { int *code; char *err; size_t err_n; };
+#ifdef __GNUC__
+__attribute__((format(printf, 3, 4)))
+#endif
+static inline int wx_refuse(const struct wx_refusal *r, int code, const char *fmt, ...) {
+  va_list ap;
+  if (r->code) *r->code = code;
+  va_start(ap, fmt);
+  vsnprintf(r->err, r->err_n, fmt, ap);
+  va_end(ap);
+  return -1;
+}
 
 /* The single symbol a plugin exports. A file that ends with
  *     WX_EXECUTOR(name) { return &ops; }

@@ -37,7 +37,7 @@ class Registry(Here):
         made = self.put("v", document={"a": [1]}, taskTypes=["HTTP", "SHELL"])
         self.assertEqual((made["analyzerType"], made["mode"], made["location"], made["document"], made["taskTypes"], made["analyzerVersion"]),
                          ("v", "program", ["look"], {"a": [1]}, ["HTTP", "SHELL"], 1))
-        self.assertNotIn("members", made)
+        self.assertEqual([m["offers"] for m in made["members"]], [True])
         self.assertEqual(self.put("v", taskTypes=["HTTP", "SHELL"], document={"a": [1]}), made)
         self.assertEqual(self.ok(post("/analyzer", made, to=self.at)), made)  # what is answered can be posted back
         body = self.refuse(40918, "EXISTS", analyzerType="v", **PROGRAM)
@@ -56,6 +56,35 @@ class Registry(Here):
         self.ok(delete("/executor/both", to=self.at))
         self.assertEqual(self.ok(get("/analyzer/both", to=self.at))["analyzerVersion"], 1)
         self.refused(post("/exec/task", {"taskType": "both"}, to=self.at), 42220)
+
+    def test_members_say_whether_they_can_call_it(self):
+        def why(name):
+            (member,) = self.ok(get(f"/analyzer/{name}", to=self.at))["members"]
+            self.assertEqual(member["offers"], "why" not in member)
+            self.assertEqual(member["memberId"], self.ok(get("/members", to=self.at))[0]["memberId"])
+            (listed,) = [a for a in self.ok(get("/analyzer?limit=500", to=self.at)) if a["analyzerType"] == name]
+            self.assertEqual(listed["members"], [member])
+            return member.get("why")
+        (made,) = self.put("not-there", location=["missing"])["members"]
+        self.assertEqual((made["offers"], "no such program" in made["why"]), (False, True), made)
+        self.assertEqual(why("not-there"), made["why"])
+        self.put("there")
+        self.assertIsNone(why("there"))
+        (self.dir / "missing").write_text("#!/bin/sh\n")
+        os.chmod(self.dir / "missing", 0o755)
+        self.put("there", replace=True)                       # the files of all are looked at
+        self.assertIsNone(why("not-there"))
+        os.chmod(self.dir / "missing", 0o644)
+        self.put("not-there", location=["missing"], document=1, replace=True)
+        self.assertIn("execut", why("not-there"))
+        os.remove(self.dir / "missing")
+        self.put("by-url", mode="url", location="http://127.0.0.1:9/a")
+        self.assertIsNone(why("by-url"))
+        self.ok(post("/executor", {"executorType": "there", "mode": "remote"}, to=self.at))   # the names are apart
+        self.assertIsNone(why("there"))
+        self.assertEqual([m["offers"] for m in self.ok(get("/executor/there", to=self.at))["members"]], [False])
+        self.assertNotIn("there", self.ok(get("/members", to=self.at))[0]["types"])
+        self.ok(delete("/executor/there", to=self.at))
 
     def test_url_and_secrets(self):
         made = self.put("u", mode="url", location="http://127.0.0.1:9/a", config={"headers": {"X-Api-Key": "s3cret", "X-A": "b"}})
@@ -81,7 +110,7 @@ class Registry(Here):
                 ("config", [], 42201), ("config", {"env": 1}, 42201), ("config", {"a": "x" * 65536}, 42216), ("document", "x" * 65536, 42216),
                 ("taskTypes", "ECHO", 42201), ("taskTypes", [1], 42201), ("taskTypes", [""], 42221), ("taskTypes", ["a"] * 65, 42221),
                 ("taskTypes", ["a\nSHELL"], 42221), ("replace", 1, 42201), ("unknown", 1, 42202), ("executorType", "bad", 42202),
-                ("labels", ["a"], 42202), ("sha256", "0" * 64, 42202), ("executorId", "x", 42202), ("analyzer", "x", 42202), ("members", [], 42202)):
+                ("labels", ["a"], 42202), ("sha256", "0" * 64, 42202), ("executorId", "x", 42202), ("analyzer", "x", 42202)):
             with self.subTest(field=field, value=str(value)[:40]):
                 self.refuse(code, **{**good, field: value})
         for field in ("analyzerType", "mode", "location"):
@@ -156,6 +185,35 @@ class Tasks(Here):
         self.ok(delete("/analyzer/used", to=self.at))
         self.refused(post("/executor", executor, to=self.at), 42221)
         self.refused(post("/executor", {**executor, "analyzer": {"type": "regex"}}, to=self.at), 42221)
+
+
+    def test_former_versions_of_an_executor(self):
+        """A task that lives runs the version that was current when it was made."""
+        self.put("former")
+        body = {"executorType": "moves", "mode": "remote", "analyzer": "former"}
+        self.ok(post("/executor", body, to=self.at))
+        ti = self.ok(post("/exec/task", {"taskType": "moves"}, to=self.at))["tiId"]
+        flow = self.ok(post("/flow", {"flowName": "f", "flowNodes": [{"nodeKey": "a", "tasks": [{"taskType": "moves"}]}]}, to=self.at))["flowId"]
+        fi = self.ok(post(f"/exec/flow/{flow}", to=self.at))["fiId"]
+        self.ok(post("/executor", {"executorType": "moves", "mode": "remote", "replace": True}, to=self.at))
+        later = self.ok(post("/exec/task", {"taskType": "moves"}, to=self.at))["tiId"]
+        next_fi = self.ok(post(f"/exec/flow/{flow}", to=self.at))["fiId"]
+        self.assertIn(f"task instance {ti}.", self.refused(delete("/analyzer/former", to=self.at), 40915)["message"])
+        self.ok(post(f"/exec/task-ins/{ti}/cancel", to=self.at))
+        self.assertIn(f"flow instance {fi}.", self.refused(delete("/analyzer/former", to=self.at), 40915)["message"])
+        self.ok(post(f"/exec/flow-ins/{fi}/cancel", to=self.at))
+        self.ok(delete("/analyzer/former", to=self.at))
+        self.ok(post(f"/exec/flow-ins/{next_fi}/cancel", to=self.at))
+        self.ok(post(f"/exec/task-ins/{later}/cancel", to=self.at))
+
+    def test_a_failed_program_leaves_its_result(self):
+        for ok, state in (([0, 3], "SUCCESS"), ([0], "FAILED")):
+            body = {"taskType": "SHELL", "taskContent": "printf left > $WEIR_OUTPUT; exit 3", "taskConfig": {"analyzer": {"type": "exit-code", "ok": ok}}}
+            row = self.ok(post("/exec/task?wait=30", body, to=self.at))
+            row = self.ok(get(f"/monitor/task/{row['tiId']}", to=self.at))
+            self.assertEqual((row["state"], row["result"], row["exitCode"]), (state, "left", 3))
+        row = self.ok(post("/exec/task?wait=30", {"taskType": "SHELL", "taskContent": "printf left > $WEIR_OUTPUT; exit 3"}, to=self.at))
+        self.assertNotIn("result", self.ok(get(f"/monitor/task/{row['tiId']}", to=self.at)))
 
 
 class Rights(Case):

@@ -1,9 +1,14 @@
 """Analyses and sub-tasks: what a verdict makes of a task, the tasks that it adds, and wishes about a task that waits for them."""
 import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
 import time
 import uuid
 
-from weirtest import PATIENCE, Case, delete, get, post
+from weirtest import BIN, PATIENCE, Case, Server, delete, get, post
 
 
 def echo(text="x", **more):
@@ -141,9 +146,67 @@ class Trees(Case):
             self.assertLess(time.monotonic(), end)
             time.sleep(0.01)
 
+    def test_lists_say_what_the_instance_says(self):
+        """verdict and children stand in each list as in the single instance, and nowhere else."""
+        key = f"l-{uuid.uuid4()}"
+        failed = {**echo(), "taskConfig": {"analyzer": {"type": "regex", "pattern": "^no$", "on": "result"}}}
+        job = self.ok(post("/job", {"jobKey": key, "tasks": [parent(echo(), echo(taskKey="a"), echo(taskKey="a"), parent(echo())), failed, echo(),
+                                                            parent(wait(600))]}))["jobId"]
+        end = time.monotonic() + PATIENCE
+        while (rows := self.ok(get(f"/job/{job}/task"))) and [t["state"] for t in rows].count("SUCCESS") < 6:
+            self.assertLess(time.monotonic(), end, rows)
+            time.sleep(0.01)
+        rows = self.ok(get(f"/job/{job}/task"))
+        self.assertEqual(len(rows), 9)
+        self.assertEqual(sorted(t.get("verdict", "") for t in rows), ["", "", "", "", "", "done", "done", "done", "failed"])
+        flow = self.ok(post("/flow", {"flowName": key, "flowNodes": [{"nodeKey": "n", "tasks": [parent(echo(), echo()), echo()]}]}))["flowId"]
+        fi = self.ok(post(f"/exec/flow/{flow}?wait=30"))["fiId"]
+        node = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
+        of_node = self.ok(get(f"/monitor/node/{node}"))
+        self.assertEqual([(t.get("verdict"), t.get("children", {}).get("total")) for t in of_node], [("done", 2), (None, None)])
+        for of in (rows, self.ok(get(f"/monitor/task?jobId={job}")), of_node):
+            for row in of:
+                one = self.task(row["tiId"])
+                self.assertEqual([row.get(k) for k in ("verdict", "children")], [one.get(k) for k in ("verdict", "children")], row)
+        self.ok(delete(f"/job/{job}?force=true&wait=30"))
+
     def test_in_a_job(self):
         job = self.ok(post("/job", {"jobKey": f"tree-{uuid.uuid4()}", "closed": True, "tasks": [parent(echo(taskKey="a"), wait(1))]}))
         got = self.ok(get(f"/job/{job['jobId']}?wait=30"))
         self.assertEqual((got["state"], got["counts"]["success"], got["counts"]["total"], got["counts"]["executions"]), ("SUCCESS", 3, 3, 3), got)
         tasks = self.ok(get(f"/monitor/task?jobId={job['jobId']}"))
         self.assertEqual({t["jobId"] for t in tasks}, {job["jobId"]})
+
+
+class Depth(Case):
+    """An analyzer whose every answer asks for one more task comes to an end where --max-depth says."""
+
+    def test_max_depth(self):
+        programs = pathlib.Path(tempfile.mkdtemp(prefix="weir-programs-"))
+        self.addCleanup(shutil.rmtree, programs, ignore_errors=True)
+        os.chmod(programs, 0o755)
+        more = {**echo(), "taskConfig": {"analyzer": "more", "analyzerAttempts": 1}}
+        (programs / "more").write_text("#!/bin/sh\nprintf '%s' '" + json.dumps({"verdict": "done", "tasks": [more]}) + "' > $WEIR_OUTPUT\n")
+        os.chmod(programs / "more", 0o755)
+        for option, depth in ((("--max-depth", "1"), 1), ((), 100), (("--max-depth", "130"), 130)):
+            with self.subTest(depth=depth):
+                at = Server("--executor-dir", str(programs), *option)
+                self.addCleanup(at.stop)
+                self.ok(post("/analyzer", {"analyzerType": "more", "mode": "program", "location": ["more"], "taskTypes": ["ECHO"]}, to=at))
+                ti = self.ok(post("/exec/task?wait=60", more, to=at))["tiId"]
+                top = self.ok(get(f"/monitor/task/{ti}?wait=60", to=at))
+                self.assertEqual((top["state"], top["children"]["failed"]), ("FAILED", 1), top)
+                tasks = self.ok(get("/monitor/task?limit=500", to=at))
+                self.assertEqual(len(tasks), depth + 1)
+                last = self.ok(get(f"/monitor/task/{max(t['tiId'] for t in tasks)}", to=at))
+                self.assertEqual((last["state"], last["errorMsg"]),
+                                 ("FAILED", f"Analyzer failed: its tasks would stand deeper than --max-depth {depth} allows."))
+                self.assertNotIn("children", last)
+                at.stop()
+
+    def test_what_it_may_be(self):
+        for n in ("0", "10001", "x", "-1"):
+            with self.subTest(n):
+                ran = subprocess.run([BIN, "server", "--dev", "--listen", "127.0.0.1:0", "--max-depth", n], capture_output=True, text=True, timeout=PATIENCE)
+                self.assertEqual(ran.returncode, 2, ran)
+                self.assertIn("--max-depth", ran.stderr)

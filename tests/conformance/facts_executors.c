@@ -258,6 +258,31 @@ static void what_uses_an_analyzer_keeps_it(struct world *w) {
   assert_int_equal(analyzer_gone(w, "n.used"), WR_OK);
 }
 
+/* Tasks that live run the version of their executor that was current when they were made. */
+static void former_versions_use_an_analyzer(struct world *w) {
+  int64_t version;
+  assert_int_equal(analyzer_put(w, "n.former", "{}", false, &version), WR_OK);
+  saved(w, "n.late", NULL, "{\"analyzer\":\"n.former\",\"mode\":\"url\"}", false);
+  struct task_row t = alone_row_of(w, 0);
+  t.executor = 1;
+  struct async_write a = {ROW_INSERT, {.ti = t.ti, .create_us = t.create_us, .name = "n", .type = "n.late"}};
+  struct task_write tw = {.op = ROW_INSERT, .expect_state = -1, .row = t};
+  OK(batch_do(w, &(struct batch){.task = &tw, .n_task = 1, .async = &a, .n_async = 1}));
+  saved(w, "n.late", NULL, "{\"mode\":\"url\"}", true);
+  assert_int_equal(analyzer_gone(w, "n.former"), WR_IN_USE);
+  tw.op = ROW_UPDATE, tw.finish = true, tw.row.t.state = TASK_SUCCESS, tw.row.end_us = world_now(w), tw.expect_state = TASK_QUEUED;
+  OK(batch_do(w, &(struct batch){.task = &tw, .n_task = 1}));
+  t = alone_row_of(w, 0);
+  t.executor = 2;                                  /* of the version that names none */
+  a.row.ti = t.ti;
+  tw = (struct task_write){.op = ROW_INSERT, .expect_state = -1, .row = t};
+  OK(batch_do(w, &(struct batch){.task = &tw, .n_task = 1, .async = &a, .n_async = 1}));
+  assert_int_equal(analyzer_gone(w, "n.former"), WR_OK);
+  tw.op = ROW_UPDATE, tw.finish = true, tw.row.t.state = TASK_SUCCESS, tw.row.end_us = world_now(w), tw.expect_state = TASK_QUEUED;
+  OK(batch_do(w, &(struct batch){.task = &tw, .n_task = 1}));
+  deleted(w, "n.late");
+}
+
 static int count(void *ctx, const struct executor_row *row) {
   int *n = ctx;
   assert_true(row->current);
@@ -353,7 +378,7 @@ static void they_survive(struct world *w) {
 const struct fact facts_executors[] = {
   FACT(same_and_other_content), FACT(versions_count_on_behind_a_delete), FACT(an_id_is_of_one_type), FACT(one_name_space_with_types),
   FACT(a_key_keeps_the_version), FACT(what_uses_it_keeps_it), FACT(inline_tasks_of_flows_use_it), FACT(current_ones_are_listed),
-  FACT(analyzers_are_apart), FACT(what_uses_an_analyzer_keeps_it),
+  FACT(analyzers_are_apart), FACT(what_uses_an_analyzer_keeps_it), FACT(former_versions_use_an_analyzer),
   FACT(a_member_tells_what_it_offers), FACT(a_task_keeps_its_version), FACT_SEVERAL(a_batch_that_was_decided_before_is_stale),
   FACT_FRESH(they_survive)};
 const size_t n_facts_executors = sizeof facts_executors / sizeof *facts_executors;

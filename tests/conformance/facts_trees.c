@@ -128,6 +128,29 @@ static void a_tree_row_is_replaced(struct world *w) {
   }
 }
 
+static void trees_of_a_list_are_read_at_once(struct world *w) {
+  struct tree_row v[5] = {0}, r[2];
+  struct wr_err err;
+  for (int i = 0; i < 4; i++) {
+    struct task_row t = make(w, 0, 0, 0);
+    v[i].ti = t.ti;
+    if (i % 2 == 0) continue;
+    r[i / 2] = (struct tree_row){.ti = t.ti, .verdict = i == 1 ? SAID_DONE : SAID_FAILED, .total = i, .live = 1, .known = 7};
+    struct task_row is = now(w, t.ti);
+    struct task_write u = {.op = ROW_UPDATE, .expect_state = is.t.state, .expect_epoch = is.t.epoch, .row = is};
+    u.row.result = NULL;
+    OK(put(w, &u, NULL, 0, &r[i / 2]));
+  }
+  v[4].ti = v[3].ti + 1000000; /* no such task */
+  struct reader *rd = reader_get(w->s, &err);
+  assert_int_equal(reader_trees(rd, v, 0, &err), WR_OK);
+  assert_int_equal(reader_trees(rd, v, 5, &err), WR_OK);
+  reader_put(rd);
+  same_tree(&v[1], &r[0]);
+  same_tree(&v[3], &r[1]);
+  for (int i = 0; i < 5; i += 2) same_tree(&v[i], &(struct tree_row){.ti = v[i].ti});
+}
+
 static void a_task_lists_what_it_added(struct world *w) {
   struct task_row p = make(w, 0, 0, 0), child[4];
   int64_t got[8], defs;
@@ -210,5 +233,5 @@ static void the_lock_of_a_tree_is_no_job(struct world *w) {
 
 const struct fact facts_trees[] = {
   FACT(an_analysis_keeps_what_the_attempt_left), FACT(another_try_begins_without_its_result), FACT(a_tree_row_is_replaced),
-  FACT(a_task_lists_what_it_added), FACT(a_deleted_task_leaves_its_tree), FACT(the_lock_of_a_tree_is_no_job)};
+  FACT(trees_of_a_list_are_read_at_once), FACT(a_task_lists_what_it_added), FACT(a_deleted_task_leaves_its_tree), FACT(the_lock_of_a_tree_is_no_job)};
 const size_t n_facts_trees = sizeof facts_trees / sizeof *facts_trees;

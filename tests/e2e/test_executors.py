@@ -6,6 +6,7 @@ import unittest
 
 from live import Refused, Server, until
 from services import HAVE_REDIS, OnMariaDb, WithRedis
+from test_members import Quiet
 from test_report import Base
 
 SAYS = '#!/bin/sh\nprintf %s "{}" > "$WEIR_OUTPUT"\n'
@@ -185,6 +186,26 @@ class ExecutorsOnMariaDb(OnMariaDb, Executors):
             row = self.row_when(two, ti, state="SUCCESS")
             self.assertEqual((row["result"], row["failures"], row["losses"]), ("two", 0, 0))
         until("one says why", lambda: [why for why in self.offers(two, "both").values() if why and "written by others" in why])
+
+    def test_managers_say_which_analyzers_they_can_call(self):
+        """One has the program, one has not, one runs no programs; a worker calls none and is not among them."""
+        one, two = self.member("one", "--roles", "api,runner"), self.member("two")
+        off = self.member("off", "--roles", "api", "--shell", "off")
+        worker = Quiet(self.tmp / "worker", *self.store(), "--roles", "worker")
+        self.servers.append(worker)
+        names = {m["memberId"]: m["pid"] for m in until("all four are there", lambda: (lambda m: m if len(m) == 4 else None)(one.get("/members")))}
+        self.program(one, "look", "")
+        one.post("/analyzer", {"analyzerType": "look", "mode": "program", "location": ["look"]})
+
+        def said(server):
+            members = server.get("/analyzer/look")["members"]
+            says = {names[m["memberId"]]: m.get("why") for m in members}
+            return says if not any("not said" in (w or "") for w in says.values()) else None
+        says = until("all managers have said it", lambda: said(two))
+        self.assertEqual(says, {one.pid: None, two.pid: "There is no such program below an --executor-dir of this node.",
+                                off.pid: "SHELL is off on this member, and a program runs as SHELL runs."})
+        self.program(two, "look", "")
+        until("the other one has it, too", lambda: said(one)[two.pid] is None)
 
     def test_manager_killed_in_the_middle(self):
         """Each registration is there whole or not at all, and every one that was answered is there."""

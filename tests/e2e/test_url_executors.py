@@ -3,6 +3,7 @@ the config, addresses that are closed, and members that may ask and that may not
 import asyncio
 import json
 import signal
+import socket
 import unittest
 
 from live import Refused, until
@@ -101,6 +102,91 @@ class Urls(Base):
                 seen = site.seen(path=f"/{status}")
                 self.assertEqual([r.headers["idempotency-key"].rsplit(":", 1)[1] for r in seen], ["0", "1"][:tries])
         self.assertEqual(len(site.seen(path="/200")), 1)
+
+    def test_every_answer_is_analysed(self):
+        """The analyzer sees the status and the body of an answer that is a failure, of both kinds of tasks, and its verdict wins."""
+        bodies = {"/done": {"verdict": "done"}, "/own": {"verdict": "done", "result": "other"}, "/failed": {"verdict": "failed"},
+                  "/said": {"verdict": "failed", "message": "no good"}, "/retry": {"verdict": "retry", "after": 0.01}}
+
+        def handle(r, _):
+            if r.path.startswith("/look"):
+                return answer(200, json.dumps(bodies[r.path[5:]]))
+            return answer(200 if r.path == "/0" else int(r.path[1:]), "" if r.path == "/204" else f"body {r.path}")
+        site = self.site(handle)
+        server = self.server(site)
+        for name in bodies:
+            server.post("/analyzer", {"analyzerType": name[1:], "mode": "url", "location": [f"{site.url}/look{name}"]})
+        said = "The URL answered %d. It says \"body /%d\"."
+        for status, verdict, tries, state, result, error in (
+                (200, "done", 1, "SUCCESS", "body /200", None), (404, "done", 1, "SUCCESS", "body /404", None),
+                (500, "done", 1, "SUCCESS", "body /500", None), (302, "own", 1, "SUCCESS", "other", None), (204, "done", 1, "SUCCESS", "", None),
+                (404, "failed", 1, "FAILED", "body /404", said % (404, 404)), (404, "said", 1, "FAILED", "body /404", "no good"),
+                (500, "failed", 3, "FAILED", "body /500", said % (500, 500)), (429, "failed", 3, "FAILED", "body /429", said % (429, 429)),
+                (200, "failed", 3, "FAILED", "body /200", "The analyzer says that it failed."),
+                (404, "retry", 3, "FAILED", "body /404", "The analyzer asks for another try.")):
+            for kind in ("HTTP", "looked.at"):
+                if kind == "HTTP" and status == 204:
+                    continue                                    # a success of its own
+                with self.subTest(status=status, verdict=verdict, kind=kind):
+                    url, before = f"{site.url}/{status}", len(site.seen(path=f"/{status}"))
+                    asked = len(site.seen(path=f"/look/{verdict}"))
+                    config = {"analyzer": verdict, "attempts": 3, "backoff": {"base": "10ms"}}
+                    if kind != "HTTP":
+                        self.put(server, kind, url, replace=True)
+                    row = self.run_one(server, kind, taskConfig={**config, **({"url": url} if kind == "HTTP" else {})})
+                    self.assertEqual((row["state"], row.get("result", ""), row.get("errorMsg") or None, row["failures"]),
+                                     (state, result, error, tries if state == "FAILED" else 0), row)
+                    self.assertEqual(len(site.seen(path=f"/{status}")) - before, tries)
+                    looked = [json.loads(r.body) for r in site.seen(path=f"/look/{verdict}")[asked:]]
+                    self.assertEqual([x["task"]["attempt"] for x in looked], [*range(1, tries + 1)])
+                    body = "" if status == 204 else f"body /{status}"
+                    self.assertEqual([(x["status"], x.get("result", ""), "exitCode" in x) for x in looked], [(status, body, False)] * tries)
+                    self.assertNotIn("exitCode", row)
+                    self.assertEqual([h for h in row.get("history", ()) if "exitCode" in h], [])
+
+    def test_built_in_analyzers_of_answers(self):
+        """They say failed of an answer that is a failure, and that is as if there were none: no 4xx is asked again."""
+        site = self.site(lambda r, _: answer(int(r.path[1:]), '{"ok":true}'))
+        server = self.server(site)
+        for analyzer in ({"type": "json-pointer", "pointer": "/ok", "equals": True}, {"type": "regex", "pattern": "ok", "on": "result"},
+                         {"type": "exit-code", "ok": [0]}):
+            for status, state, tries in ((200, "SUCCESS", 1), (404, "FAILED", 1), (500, "FAILED", 2)):
+                with self.subTest(analyzer=analyzer, status=status):
+                    self.put(server, "built", f"{site.url}/{status}", replace=True, analyzer=analyzer)
+                    before = len(site.seen(path=f"/{status}"))
+                    row = self.run_one(server, "built", taskConfig={"attempts": 2, "backoff": {"base": "10ms"}})
+                    self.assertEqual((row["state"], row["verdict"], len(site.seen(path=f"/{status}")) - before),
+                                     (state, "done" if status == 200 else "failed", tries), row)
+
+    def test_no_answer_is_not_analysed(self):
+        """Nobody listens; half an answer; a URL that may not be asked; more than is read is an answer, without its body."""
+        async def half(w):
+            w.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+            await w.drain()
+            w.close()
+
+        def handle(r, w):
+            if r.path == "/look":
+                return answer(200, '{"verdict":"done"}')
+            return half(w) if r.path == "/half" else answer(404, b"x" * (1 << 20 | 1)) if r.path == "/vast" else answer(202, "", Location="http://a/")
+        site = self.site(handle)
+        shut = socket.socket()                                  # its port is taken, and nobody listens
+        self.addCleanup(shut.close)
+        shut.bind(("127.0.0.1", 0))
+        port = shut.getsockname()[1]
+        server = self.server(site, more=("--http-allow", f"127.0.0.1/32:{port}"))
+        server.post("/analyzer", {"analyzerType": "look", "mode": "url", "location": [site.url + "/look"]})
+        self.put(server, "asks", site.url)
+        for url in (f"http://127.0.0.1:{port}/", site.url + "/half", site.url + "/away", "http://localhost:9/"):
+            for kind in ("HTTP", "asks"):
+                with self.subTest(url=url, kind=kind):
+                    self.put(server, "asks", url, replace=True)
+                    row = self.run_one(server, kind, taskConfig={"analyzer": "look", **({"url": url} if kind == "HTTP" else {})})
+                    self.assertEqual((row["state"], row.get("verdict"), site.seen(path="/look")), ("FAILED", None, []), row)
+        row = self.run_one(server, "HTTP", taskConfig={"analyzer": "look", "url": site.url + "/vast"})
+        self.assertEqual((row["state"], row["verdict"], row.get("result")), ("SUCCESS", "done", None))
+        (looked,) = site.seen(path="/look")
+        self.assertEqual([json.loads(looked.body).get(k) for k in ("status", "result")], [404, None])
 
     def test_busy_uses_no_attempt(self):
         busy = [answer(503, "", Retry_After="0"), answer(429, "", Retry_After="0")]
