@@ -58,7 +58,7 @@ static int64_t tree_of(const struct cached *c, uint32_t task) { return first_of_
 static enum store_rc head_follows(struct job_head *h, enum ask ask, bool force) {
   struct job *j = &h->row.j;
   switch (ask) {
-  case ASK_RUN: job_run_below(j); break;
+  case ASK_RUN: job_run_below(j, h->flow_paused); break;
   case ASK_PAUSE: (void)job_asked(j, JOB_ASK_CHECKPOINT); break;
   case ASK_CANCEL: (void)job_asked(j, JOB_ASK_CANCEL); break;
   case ASK_DELETE: (void)job_delete(j, force ? JOB_FORCE | JOB_NO_CLEAN_UP : JOB_FORCE); break;
@@ -134,14 +134,17 @@ static bool job_held(const struct runner *r, const struct cached *c) {
 }
 
 static enum store_rc apply_as(struct runner *r, struct cached *c, enum ask ask, const struct job *j) {
-  struct req_ask a = {.ask = ask, .force = j->how != 0}; /* of a clean-up that is left alone nothing is asked */
+  struct req_ask a = {.ask = ask, .force = (j->how & (JOB_FORCE | JOB_NO_CLEAN_UP)) != 0}; /* of a clean-up that is left alone nothing is asked */
   struct ask_answer got;
   return ask_apply(r, c, 0, &a, &got);
 }
 
 enum store_rc ask_obey(struct runner *r, struct cached *c, bool pass) {
   const struct job_head *h = head_of(r, c);
+  struct run_event ev = {.kind = RUN_EV_TASK};
+  enum run_rc out;
   enum ask ask;
+  if (h && !c->alone->gone && job_flow_wants(&h->row.j, &c->run->task[0].t, pass, &ev.ev.kind)) return step_event(&r->step, c, &ev, &out);
   if (!h || c->alone->gone || !job_wants(&h->row.j, &c->run->task[0].t, pass, &ask)) return STORE_OK;
   return apply_as(r, c, ask, &h->row.j);
 }

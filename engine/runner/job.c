@@ -159,7 +159,7 @@ enum store_rc job_pass(struct runner *r, struct ev *e) {
   int64_t *ti = arena_alloc(&r->env.mem, JOB_SLICE * sizeof *ti);
   size_t n = 0, done = 0;
   bool later = false;
-  if (!h || h->got != 1 || h->gone || !h->row.j.pass) return STORE_OK;
+  if (!h || h->got != 1 || h->gone || !h->row.j.pass || job_pass_waits(&h->row.j)) return STORE_OK;
   if (h->was_empty) return pass_ends(r, e, h);
   enum store_rc rc = store_job_tasks(r->env.store, e->job, h->row.j.pass_at, ti, JOB_SLICE, &n);
   if (rc == STORE_OK) rc = load_alone_ahead(&r->loader, ti, n);
@@ -189,7 +189,7 @@ void job_after(struct runner *r) {
     const struct job_head *h = s->val;
     if (!h->changed) continue;
     if (h->gone) jobs_had_over(&r->jobs, h->row.job_id);
-    if (h->row.j.pass && !h->gone) goes_on(r, h->row.job_id);
+    if (h->row.j.pass && !h->gone && !job_pass_waits(&h->row.j)) goes_on(r, h->row.job_id);
     bool ended = h->gone || job_final((enum job_state)h->row.j.state) || job_stuck(&h->row.j);
     if (ended && w && w->job && w->waits(w->ctx)) w->job(w->ctx, h->row.job_id);
   }

@@ -136,6 +136,7 @@ enum store_rc submit_below(struct runner *r, struct req_task *t, struct task_def
 enum store_rc tree_verdict(struct runner *r, struct ev *e, struct run_event *ev) WR_MUST;
 enum store_rc tree_settle(struct runner *r) WR_MUST;
 enum store_rc tree_event(struct runner *r, struct ev *e) WR_MUST;
+enum store_rc tree_flow_event(struct runner *r, const struct ev *e) WR_MUST;
 void tree_after(struct runner *r);
 
 /* rows.c: fills writer.b. *any: there is something to write. */
