@@ -61,11 +61,11 @@ enum job_ask { JOB_ASK_CLOSE, JOB_ASK_CANCEL, JOB_ASK_PAUSE, JOB_ASK_CHECKPOINT,
 /* The answer, by the state of the job; *j is changed and decided when it is ASK_OK. A pass begins where one is needed. */
 enum ask_no job_asked(struct job *j, enum job_ask ask);
 
-/* Of a tree: the task that added all others is run: what is paused below it goes on, whoever has paused it. flow_paused: with its
- * flow. */
+/* Of a tree: the task that added all others is run: what is paused below it goes on, whoever has paused it. flow_paused: it
+ * waits for its flow. */
 void job_run_below(struct job *j, bool flow_paused);
-/* Of a tree below a task of a node: it is paused with its flow, and goes on with it. A pause that a user asked of the tree stands.
- * True: *j has changed. */
+/* Of a tree below a task of a node: it is paused with its flow, and goes on with it. A pause that a user asked of the tree
+ * stands. True: *j has changed. */
 bool job_follow_flow(struct job *j, bool paused, bool checkpoint);
 
 /* A deletion begins, goes on, or tries again what failed; how: JOB_FORCE, JOB_NO_CLEAN_UP, as this call says. ASK_BUSY: some of

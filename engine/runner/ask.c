@@ -134,7 +134,8 @@ static bool job_held(const struct runner *r, const struct cached *c) {
 }
 
 static enum store_rc apply_as(struct runner *r, struct cached *c, enum ask ask, const struct job *j) {
-  struct req_ask a = {.ask = ask, .force = (j->how & (JOB_FORCE | JOB_NO_CLEAN_UP)) != 0}; /* of a clean-up that is left alone nothing is asked */
+  bool force = (j->how & (JOB_FORCE | JOB_NO_CLEAN_UP)) != 0; /* of a clean-up that is left alone nothing is asked */
+  struct req_ask a = {.ask = ask, .force = force};
   struct ask_answer got;
   return ask_apply(r, c, 0, &a, &got);
 }
@@ -144,8 +145,10 @@ enum store_rc ask_obey(struct runner *r, struct cached *c, bool pass) {
   struct run_event ev = {.kind = RUN_EV_TASK};
   enum run_rc out;
   enum ask ask;
-  if (h && !c->alone->gone && job_flow_wants(&h->row.j, &c->run->task[0].t, pass, &ev.ev.kind)) return step_event(&r->step, c, &ev, &out);
-  if (!h || c->alone->gone || !job_wants(&h->row.j, &c->run->task[0].t, pass, &ask)) return STORE_OK;
+  if (!h || c->alone->gone) return STORE_OK;
+  const struct task *t = &c->run->task[0].t;
+  if (job_flow_wants(&h->row.j, t, pass, &ev.ev.kind)) return step_event(&r->step, c, &ev, &out);
+  if (!job_wants(&h->row.j, t, pass, &ask)) return STORE_OK;
   return apply_as(r, c, ask, &h->row.j);
 }
 
