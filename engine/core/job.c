@@ -95,6 +95,7 @@ static bool pauses_all(const struct job *j) { return j->wish == JOB_WISH_PAUSE |
 
 /* A pause of a flow stays among the passes, so that its end is seen even when nobody tells. */
 void job_pass_over(struct job *j) {
+  j->how &= (uint8_t)~JOB_MOVES;
   j->pass = pauses_all(j) && j->how & JOB_OF_FLOW;
   j->pass_at = j->pass ? JOB_PASS_WAITS : 0;
   if (j->wish != JOB_WISH_RESUME && j->wish != JOB_WISH_RETRY) return;
@@ -120,7 +121,7 @@ static enum ask_no cancel_it(struct job *j) {
   if (j->state == JOB_CANCELING || j->state == JOB_CANCELED) return ASK_SAME;
   if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return refused(j);
   j->closed = 1;
-  j->how = 0;
+  j->how &= JOB_MOVES;
   want(j, JOB_WISH_CANCEL);
   return ASK_OK;
 }
@@ -129,7 +130,7 @@ static enum ask_no pause_it(struct job *j, enum job_wish wish) {
   if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return refused(j);
   bool flows = (j->how & JOB_OF_FLOW) != 0; /* from now on it is the user's */
   if (!flows && (j->wish == wish || j->wish == JOB_WISH_CHECKPOINT)) return ASK_SAME;
-  j->how = 0;
+  j->how &= JOB_MOVES;
   want(j, wish);
   return ASK_OK;
 }
@@ -178,9 +179,17 @@ void job_run_below(struct job *j, bool flow_paused) {
     j->how |= JOB_OF_FLOW | JOB_FLOW_ALL;
     return;
   }
-  j->how = 0;
+  j->how &= JOB_MOVES;
   want(j, JOB_WISH_RESUME);
   job_decide(j);
+}
+
+/* What is wanted of them besides goes on: the pass begins anew. */
+void job_move_below(struct job *j, uint8_t moves) {
+  if (j->wish == JOB_WISH_DELETE || job_total(j) == 0) return;
+  j->how |= moves;
+  j->pass = true;
+  j->pass_at = 0;
 }
 
 /* ---- the flow above ---- */
@@ -188,14 +197,14 @@ void job_run_below(struct job *j, bool flow_paused) {
 static bool flow_pauses(struct job *j, enum job_wish wish) {
   bool flows = (j->how & JOB_OF_FLOW) != 0, all = flows ? j->how & JOB_FLOW_ALL : j->wish == JOB_WISH_RESUME && j->pass;
   if (pauses_all(j) && (!flows || j->wish == wish || j->wish == JOB_WISH_CHECKPOINT)) return false;
-  j->how = JOB_OF_FLOW | (all ? JOB_FLOW_ALL : 0);
+  j->how = (uint8_t)((j->how & JOB_MOVES) | JOB_OF_FLOW | (all ? JOB_FLOW_ALL : 0));
   want(j, wish);
   return true;
 }
 
 static bool flow_goes_on(struct job *j) {
   if (!pauses_all(j) || !(j->how & JOB_OF_FLOW)) return false;
-  j->how = j->how & JOB_FLOW_ALL ? 0 : JOB_OF_FLOW;
+  j->how = (uint8_t)((j->how & JOB_MOVES) | (j->how & JOB_FLOW_ALL ? 0 : JOB_OF_FLOW));
   want(j, JOB_WISH_RESUME);
   return true;
 }

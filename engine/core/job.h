@@ -35,7 +35,9 @@ enum job_wish { JOB_WISH_NONE, JOB_WISH_PAUSE, JOB_WISH_CHECKPOINT, JOB_WISH_CAN
                 JOB_WISH_DELETE, JOB_WISH__N };
 enum { JOB_FORCE = 1, JOB_NO_CLEAN_UP = 2,        /* how a deletion goes: bits of job.how */
        JOB_OF_FLOW = 4,                           /* of a tree: the pause, or its end, is that of the flow above */
-       JOB_FLOW_ALL = 8 };                        /* its end resumes what a user has paused, too: he had asked for that */
+       JOB_FLOW_ALL = 8,                          /* its end resumes what a user has paused, too: he had asked for that */
+       JOB_MOVE_USER = 16, JOB_MOVE_GROUP = 32, JOB_MOVE_PRIORITY = 64, /* of a tree: all below get what its first has */
+       JOB_MOVES = 112 };
 #define JOB_PASS_WAITS INT64_MAX                  /* pass_at: the pause is carried out, and its flow will end it */
 
 struct job {
@@ -64,6 +66,8 @@ enum ask_no job_asked(struct job *j, enum job_ask ask);
 /* Of a tree: the task that added all others is run: what is paused below it goes on, whoever has paused it. flow_paused: it
  * waits for its flow. */
 void job_run_below(struct job *j, bool flow_paused);
+/* Of a tree: the first task has got another queue, as these JOB_MOVE_ say, and so has what lives below it. */
+void job_move_below(struct job *j, uint8_t moves);
 /* Of a tree below a task of a node: it is paused with its flow, and goes on with it. A pause that a user asked of the tree
  * stands. True: *j has changed. */
 bool job_follow_flow(struct job *j, bool paused, bool checkpoint);

@@ -278,15 +278,18 @@ static bool wants(enum job_wish wish, const struct task *t, enum ask *out) {
   return job_wants(&j, t, true, out);
 }
 
-static enum store_rc ask_child(struct runner *r, int64_t ti, enum job_wish wish, bool *later) {
+static enum store_rc ask_child(struct runner *r, int64_t ti, enum job_wish wish, const struct queue_spec *to, bool *later) {
   struct cached *c;
   struct ask_answer got;
   struct tree_slot *s = NULL;
   enum ask ask;
   enum store_rc rc = load_alone(&r->loader, ti, false, &c);
-  if (rc != STORE_OK || c == NULL || !wants(wish, &c->run->task[0].t, &ask)) return rc;
-  *later = ask_waits(c, ASK_RUN);
+  if (rc != STORE_OK || c == NULL) return rc;
+  bool wanted = wants(wish, &c->run->task[0].t, &ask), moves = to->user || to->group || to->has_priority;
+  *later = (wanted || moves) && ask_waits(c, ASK_RUN);
   if (*later) return STORE_OK;
+  if (moves) rc = ask_move(r, c, to, false);
+  if (rc != STORE_OK || !wanted) return rc;
   if (ask == ASK_DELETE) rc = trees_of(&r->trees, ti, &s);
   if (rc != STORE_OK) return rc;
   rc = ask_apply(r, c, 0, &(struct req_ask){.ask = ask, .below = s && s->there && s->row.total > 0}, &got);
@@ -298,16 +301,19 @@ static enum store_rc pass(struct runner *r, int64_t ti, struct tree_slot *s, boo
   int64_t *child = arena_alloc(&r->env.mem, JOB_SLICE * sizeof *child);
   size_t n = 0, done = 0;
   bool later = false;
+  struct queue_spec to;
   enum store_rc rc = store_children(r->env.store, ti, s->row.pass_at, child, JOB_SLICE, &n);
+  if (rc == STORE_OK) rc = ask_queue_of(r, ti, s->row.wish, &to);
   if (rc == STORE_OK) rc = load_alone_ahead(&r->loader, child, n);
   while (rc == STORE_OK && done < n) {
-    rc = ask_child(r, child[done], (enum job_wish)s->row.wish, &later);
+    rc = ask_child(r, child[done], tree_wish(&s->row), &to, &later);
     if (rc != STORE_OK || later) break;
     s->row.pass_at = child[done++];
   }
   r->step.ctx.budget -= (int64_t)n;
   *more = later || n == JOB_SLICE;
   s->row.pass = *more;
+  if (!*more) s->row.wish = (uint8_t)tree_wish(&s->row);
   s->changed = true;
   return rc;
 }
@@ -315,8 +321,8 @@ static enum store_rc pass(struct runner *r, int64_t ti, struct tree_slot *s, boo
 /* A wish that only the row of the task knows: a flow was canceled, or whoever took it died. */
 static void adopt(const struct task *t, struct tree_slot *s) {
   enum job_wish wish = t->phase == PHASE_DELETE ? JOB_WISH_DELETE : t->end_as == TASK_CANCELED ? JOB_WISH_CANCEL : JOB_WISH_NONE;
-  if (wish == JOB_WISH_NONE || s->row.wish == wish) return;
-  s->row.wish = (uint8_t)wish;
+  if (wish == JOB_WISH_NONE || tree_wish(&s->row) == wish) return;
+  s->row.wish = (uint8_t)(wish | (s->row.wish & JOB_MOVES));
   s->row.pass = s->changed = true;
   s->row.pass_at = 0;
 }

@@ -14,6 +14,8 @@ struct tree_slot {
   bool gone;                          /* its task is deleted by this batch */
   bool listed;                        /* in `settle` */
 };
+/* Its wish; the bits JOB_MOVES beside it say what of the queue of its task the pass gives to all that it added. */
+static inline enum job_wish tree_wish(const struct tree_row *r) { return (enum job_wish)(r->wish & ~JOB_MOVES); }
 struct tree_next { int64_t ti, fi, job; };         /* of a task; or ti 0: of the trees of a flow, or of one of them */
 struct trees {
   struct env *env;

@@ -117,6 +117,53 @@ class Trees(Case):
         self.assertEqual((got["state"], got["changed"]), ("WAITING_CHILDREN", False))
         self.assertEqual(self.until(ti, "SUCCESS", "FAILED")["state"], "SUCCESS")
 
+    def moved(self, ti, **to):
+        return self.ok(post(f"/exec/task-ins/{ti}/queue", to))
+
+    def all_in(self, tasks, **to):
+        end = time.monotonic() + PATIENCE
+        while any(self.task(t)[k] != v for t in tasks for k, v in to.items()):
+            if time.monotonic() > end:
+                raise AssertionError([self.task(t) for t in tasks])
+
+    def test_another_queue_for_what_was_added(self):
+        later = {**wait(0), "startAt": "2099-01-01T00:00:00Z"}
+        ti = self.start(parent(echo(), {**later, "priority": 7}, parent(later), wait(600), user="u", group="g"))
+        self.until(ti, "WAITING_CHILDREN")
+        ended, waits, inner, runs = (t["tiId"] for t in self.below(ti))
+        deep = self.until(inner, "WAITING_CHILDREN") and self.below(inner)[0]["tiId"]
+        self.until(runs, "RUNNING")
+        self.until(ended, "SUCCESS")
+        got = self.moved(ti, group="h")
+        self.assertEqual((got["state"], got["changed"], got["group"]), ("WAITING_CHILDREN", True, "h"))
+        self.all_in((waits, inner, deep, runs), user="u", group="h")
+        self.assertEqual((self.task(waits)["priority"], self.task(deep)["priority"], self.task(ended)["group"]), (7, 0, "g"))
+        self.moved(inner, user="v", priority=3)  # a part of the tree
+        self.all_in((inner, deep), user="v", group="h", priority=3)
+        self.assertEqual([(self.task(t)["user"], self.task(t)["priority"]) for t in (ti, waits)], [("u", 0), ("u", 7)])
+        self.ok(self.ask(ti, "pause"))
+        self.until(runs, "PAUSED")
+        self.moved(ti, user="w", group="i")
+        self.all_in((waits, inner, deep, runs), user="w", group="i")
+        self.assertEqual(self.task(runs)["state"], "PAUSED")
+        self.ok(self.ask(ti, "cancel"))
+        self.until(ti, "CANCELED")
+
+    def test_another_queue_below_the_task_of_a_node(self):
+        fi, ti = self.begin(wait(600), parent({**wait(0), "startAt": "2099-01-01T00:00:00Z"}))
+        runs, inner = (t["tiId"] for t in self.below(ti))
+        deep = self.until(inner, "WAITING_CHILDREN") and self.below(inner)[0]["tiId"]
+        self.moved(ti, user="n", priority=-4)
+        self.all_in((ti, runs, inner, deep), user="n", group="", priority=-4)
+        self.hold(fi, "pause", mode="checkpoint")
+        self.until(runs, "PAUSED")
+        self.moved(ti, group="m")
+        self.all_in((ti, runs, inner, deep), user="n", group="m", priority=-4)
+        self.hold(fi, "resume")
+        self.until(runs, "RUNNING")
+        self.hold(fi, "cancel")
+        self.finished(fi)
+
     def begin(self, *tasks):
         """A flow whose only task has added these; its fiId and that task."""
         fi = super().start(self.flow({"tasks": [parent(*tasks)]})["flowId"])

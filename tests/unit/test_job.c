@@ -268,6 +268,33 @@ static void the_pause_of_a_flow_stays_until_it_ends(void **st) {
   assert_false(j.pass);
 }
 
+/* A pass that moves goes on beside any other wish, and ends with the pass. */
+static void a_move_goes_over_all_below(void **st) {
+  (void)st;
+  const uint8_t moves = JOB_MOVE_GROUP | JOB_MOVE_PRIORITY;
+  struct job j = tree(JOB_WISH_NONE, 0, false), held = tree(JOB_WISH_NONE, 0, false), gone = tree(JOB_WISH_DELETE, JOB_FORCE, true), none = {.state = JOB_RUNNING};
+  job_move_below(&j, moves);
+  assert_true(j.pass && j.pass_at == 0 && j.how == moves && j.wish == JOB_WISH_NONE);
+  j.pass_at = 5;
+  assert_int_equal(job_asked(&j, JOB_ASK_CHECKPOINT), ASK_OK); /* it begins anew, with both */
+  assert_true(j.pass_at == 0 && j.how == moves && j.wish == JOB_WISH_CHECKPOINT);
+  job_move_below(&j, JOB_MOVE_USER);
+  assert_int_equal(j.how, moves | JOB_MOVE_USER);
+  job_run_below(&j, false);
+  assert_true(j.wish == JOB_WISH_RESUME && j.how == (moves | JOB_MOVE_USER));
+  job_pass_over(&j);
+  assert_true(!j.pass && j.how == 0 && j.wish == JOB_WISH_NONE);
+  assert_true(job_follow_flow(&held, true, false));
+  job_pass_over(&held);
+  job_move_below(&held, moves);
+  assert_false(job_pass_waits(&held));
+  job_pass_over(&held);
+  assert_true(job_pass_waits(&held) && held.how == JOB_OF_FLOW);
+  job_move_below(&gone, moves);
+  job_move_below(&none, moves);
+  assert_true(gone.how == JOB_FORCE && none.how == 0 && !none.pass);
+}
+
 /* What each task is told; '-': nothing. */
 static void tasks_follow_the_flow(void **st) {
   (void)st;
@@ -297,6 +324,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(state_follows), cmocka_unit_test(moves),
     cmocka_unit_test(every_cell), cmocka_unit_test(nothing_to_carry_out), cmocka_unit_test(tasks_obey),
     cmocka_unit_test(who_may_be_deleted), cmocka_unit_test(the_same_call_goes_on), cmocka_unit_test(clean_ups_obey), cmocka_unit_test(a_tree_follows_its_flow),
-    cmocka_unit_test(the_pause_of_a_flow_stays_until_it_ends), cmocka_unit_test(tasks_follow_the_flow)};
+    cmocka_unit_test(the_pause_of_a_flow_stays_until_it_ends), cmocka_unit_test(tasks_follow_the_flow), cmocka_unit_test(a_move_goes_over_all_below)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
