@@ -26,7 +26,8 @@
 #define OUT_OF_ORDER_US 600000000LL  /* so far may SQLite's numbers be behind the times of creation */
 
 /* ---- the filter ---- */
-/* Of a candidate, in the order of LOOK_COLS. */
+/* Of a candidate, in the order of LOOK_COLS. Behind them: those of Q_LOOK_NODES. */
+enum { CANDIDATE_CELLS = 10 };
 struct candidate { int64_t ti, us, task_id; uint8_t state, phase, end_as; const char *type, *user, *group, *key; };
 
 static void candidate_of(const struct cell *c, struct candidate *k) {
@@ -69,14 +70,14 @@ static bool whose_fits(const struct alone_filter *f, const char *user, const cha
 struct asked { size_t at; struct node_task task; struct queue_spec own, all; };
 struct asking { struct asked *v; size_t n, cap; struct arena text; };
 
-/* Behind the columns of a candidate: those of Q_LOOK_NODES. */
+/* c: the columns behind those of a candidate. */
 static void ask_later(struct asking *q, size_t at, const struct candidate *k, const struct cell *c) {
   struct asked *a = WR_PUSH(q->v, q->n, q->cap);
-  const char *bases = cell_text(&c[14], NULL), *last = q->n > 1 ? a[-1].task.bases : NULL;
-  *a = (struct asked){at, {k->ti, cell_i64(&c[10]), k->task_id, cell_i64(&c[11]), cell_i64(&c[12]), cell_i64(&c[13]), NULL},
-                      .own = {.user = cell_text(&c[15], &q->text), .group = cell_text(&c[16], &q->text)},
-                      .all = {.user = cell_text(&c[17], &q->text), .group = cell_text(&c[18], &q->text)}};
-  if (bases) a->task.bases = last && strcmp(last, bases) == 0 ? last : cell_text(&c[14], &q->text);
+  const char *bases = cell_text(&c[4], NULL), *last = q->n > 1 ? a[-1].task.bases : NULL;
+  *a = (struct asked){at, {k->ti, cell_i64(&c[0]), k->task_id, cell_i64(&c[1]), cell_i64(&c[2]), cell_i64(&c[3]), NULL},
+                      .own = {.user = cell_text(&c[5], &q->text), .group = cell_text(&c[6], &q->text)},
+                      .all = {.user = cell_text(&c[7], &q->text), .group = cell_text(&c[8], &q->text)}};
+  if (bases) a->task.bases = last && strcmp(last, bases) == 0 ? last : cell_text(&c[4], &q->text);
 }
 
 static enum wr_rc ask_one(struct reader *r, const struct alone_filter *f, const struct asked *a, bool *fit, struct wr_err *err) {
@@ -143,8 +144,8 @@ static enum wr_rc read_into(struct look *k, struct stream *s, enum query q, int6
   db_select(k->r->db, &c, q, arg, sizeof arg / sizeof *arg);
   while (cursor_next(&c)) {
     candidate_of(c.cell, &is);
-    bool fit = row_fits(k->f, &is), of_node = fit && q == Q_LOOK_NODES && !cell_null(&c.cell[9]);
-    if (of_node) ask_later(&nodes, s->n, &is, c.cell);
+    bool fit = row_fits(k->f, &is), of_node = fit && q == Q_LOOK_NODES && !cell_null(&c.cell[CANDIDATE_CELLS]);
+    if (of_node) ask_later(&nodes, s->n, &is, c.cell + CANDIDATE_CELLS);
     else fit = fit && whose_fits(k->f, is.user, is.group, is.type);
     *WR_PUSH(s->v, s->n, s->cap) = (struct noted){is.us, is.ti, fit};
   }
