@@ -49,6 +49,7 @@ static void done(struct http_task *t, const wx_result *r) {
   drop_call(t); /* r may point into its answer */
 }
 
+/* No call, and so no answer, is there any more when this returns. */
 static void end(struct http_task *t, int how, const char *error) {
   done(t, &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1});
 }
@@ -149,8 +150,8 @@ static char *polled_location(struct http_task *t, const char *to) {
 }
 
 static void on_accepted(struct http_task *t, const struct http_answer *a) {
-  char *to = a->location ? polled_location(t, a->location) : NULL;
-  if (a->location && !to) return; /* it has ended */
+  char *to = NULL;
+  if (a->location && !(to = polled_location(t, a->location))) return; /* it has ended, and the answer with it */
   if (!to || (t->location && strcmp(t->location, to) == 0)) {
     free(to);
     wait_then_ask(t, a);
