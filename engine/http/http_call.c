@@ -156,7 +156,7 @@ static bool want_place(struct http_call *c, bool vast) {
   struct http *h = c->h;
   struct call_list *places = vast ? &h->vast : &h->holding, *queue = vast ? &h->vast_paused : &h->paused;
   if (c->place == places || c->place == &h->vast) return true;
-  bool free_one = places->n < (vast ? LIMIT_ANALYSIS_LARGE : LIMIT_HTTP_LARGE) && queue->n == 0;
+  bool free_one = queue->n == 0 && client_has_room(h, places);
   c->since_us = clock_mono_us();
   room_take(free_one ? places : queue, c);
   c->silenced = !free_one;
@@ -270,9 +270,11 @@ void fetch_send(struct http_call *c) {
   wr_assert(h->curl->curl_multi_add_handle(h->multi, c->easy) == CURLM_OK);
 }
 
+/* A whole answer keeps its place until it was taken over. The smaller ones of analyzers do not: they may wait for the analyst, and
+ * there are LIMIT_ANALYSES_AT_ONCE of them at most. */
 static void take_off(struct http_call *c) {
   struct http *h = c->h;
-  if (c->place != &h->vast) room_leave(c);
+  if (c->place == &h->paused || c->place == &h->vast_paused || (c->place == &h->holding && c->may_be_vast)) room_leave(c);
   calls_leave(c);
   if (!c->easy) return;
   (void)h->curl->curl_multi_remove_handle(h->multi, c->easy);
@@ -310,6 +312,7 @@ void fetch_ended(struct http_call *c, CURLcode rc) {
   if (!another) read_end(c, rc);
   take_off(c);
   if (another) {
+    room_leave(c);
     forget_answer(c);
     c->i_addr++;
     c->state = CALL_WAITING;

@@ -42,6 +42,7 @@ struct node {
   struct registry *analyzers;     /* those that were registered: their names are no task types */
   struct def_site site;           /* what the tasks of an analyzer's answer are checked against */
   struct http *http;              /* the client of HTTP, and of all else that asks URLs here */
+  struct backlog backlog;         /* results of the worker that the runner has not stored */
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
   struct hint_lists *lists;       /* the same */
@@ -437,7 +438,7 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
                           .logs_apart = strncmp(n->o->store, "sqlite:", 7) == 0, /* a file of their own */
-                          .keeps = &worker_keeps, .tools = n->o->tools,
+                          .keeps = &worker_keeps, .tools = n->o->tools, .backlog = &n->backlog,
                           .analysis = calls_analyzers(n->o) ? &worker_analysis : NULL};
   struct worker *made = NULL;
   enum wr_rc rc = worker_open(&w, &made, err);
@@ -628,10 +629,14 @@ static enum wr_rc open_deaf(struct node *n, struct spawner *spawner, struct wr_e
   return rc;
 }
 
+static void results_room(void *http) { http_room(http); }
+
 /* Behind those that are built in. Its client has no thread before the first request. */
 static void add_http(struct node *n) {
   struct wr_err err;
   n->http = http_new();
+  n->backlog = (struct backlog){.most = LIMIT_RESULT_BACKLOG_BYTES, .room = results_room, .ctx = n->http};
+  http_backlog(n->http, &n->backlog);
   const wx_ops type = http_type(n->http);
   enum wr_rc rc = registry_add(n->executors, &type, &err);
   wr_assert(rc == WR_OK);

@@ -43,6 +43,7 @@ struct look {
   const struct executor *by;        /* an entry of the registry of analyzers */
   struct buf request;
   struct verdict verdict;
+  size_t answer_bytes;              /* of the text that the verdict was made of */
   char why[LOOK_WHY];
   size_t counted;
 };

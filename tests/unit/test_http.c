@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "attempt.h"
 #include "http_client.h"
 #include "mem.h"
 #include "resolve.h"
@@ -184,15 +185,20 @@ static void test_next(void **st) {
 
 /* ---- the client ---- */
 
-struct place { int fd; uint16_t port; pthread_t thread; char head[4096]; };
+struct place { int fd; uint16_t port; pthread_t thread; size_t size; char head[4096]; };   /* size 0: "hi" */
 
 static void *serve_one(void *arg) {
   struct place *p = arg;
   int fd = accept(p->fd, NULL, NULL);
   ssize_t n = read(fd, p->head, sizeof p->head - 1);
   p->head[n > 0 ? n : 0] = '\0';
-  static const char out[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
-  assert_int_equal(write(fd, out, sizeof out - 1), sizeof out - 1);
+  char *out = wr_calloc(1, p->size + 128);
+  size_t head = (size_t)snprintf(out, 128, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", p->size ? p->size : 2);
+  if (p->size) memset(out + head, 'x', p->size);
+  else memcpy(out + head, "hi", 2);
+  size_t all = head + (p->size ? p->size : 2);
+  for (size_t at = 0; at < all; at += (size_t)n) assert_true((n = write(fd, out + at, all - at)) > 0);
+  free(out);
   close(fd);
   return NULL;
 }
@@ -261,7 +267,7 @@ static struct http *client(const struct place *p) {
 }
 
 static void asks(const char *host, enum http_flaw want, const char *text) {
-  struct place p;
+  struct place p = {0};
   char url[64];
   place_open(&p);
   struct http *h = client(&p);
@@ -319,6 +325,88 @@ static void test_own(void **st) {
   http_free(h);
 }
 
+static struct http_call *begin(struct http *h, struct place *p, size_t size, int *fd) {
+  char url[64];
+  *p = (struct place){.size = size};
+  place_open(p);
+  snprintf(url, sizeof url, "http://127.0.0.1:%u/", p->port);
+  return http_begin(h, &(struct http_ask){.method = "GET", .url = url}, wake, fd);
+}
+
+/* Several answers of nobody else: what would come by itself has come then. */
+static void small_ones(struct http *h) {
+  for (int i = 0; i < 5; i++) {
+    struct place p;
+    int fd = eventfd(0, EFD_CLOEXEC);
+    struct pollfd woken = {.fd = fd, .events = POLLIN};
+    struct http_call *c = begin(h, &p, 0, &fd);
+    assert_int_equal(poll(&woken, 1, 60000), 1);
+    assert_string_equal(http_done(c)->body, "hi");
+    http_end(c);
+    place_close(&p);
+    close(fd);
+  }
+}
+
+static void comes(struct http_call *c, struct place *p, int fd) {
+  struct pollfd woken = {.fd = fd, .events = POLLIN};
+  assert_int_equal(poll(&woken, 1, 60000), 1);
+  assert_int_equal(http_done(c)->flaw, HTTP_ANSWERED);
+  assert_int_equal(http_done(c)->len, p->size);
+  place_close(p);
+  close(fd);
+}
+
+static void room(void *ctx) { http_room(*(struct http **)ctx); }
+
+/* A large answer is read while those that were read and those that wait to be stored leave room for it. Small ones never wait. */
+static void test_backlog(void **st) {
+  (void)st;
+  struct http *h = http_new();
+  struct wr_err err;
+  assert_int_equal(http_allow(h, "127.0.0.1/32:*", &err), WR_OK);
+  struct backlog b = {.most = LIMIT_HTTP_ANSWER_BYTES, .room = room, .ctx = &h};
+  struct place one, two;
+  int fd_one = eventfd(0, EFD_CLOEXEC), fd_two = eventfd(0, EFD_CLOEXEC);
+  http_backlog(h, &b);
+  struct attempt *a = wr_new(struct attempt);
+  attempt_weighs(a, &b, 1);
+  struct http_call *first = begin(h, &one, 100000, &fd_one);
+  small_ones(h);
+  assert_null(http_done(first));   /* one result waits to be stored */
+  attempt_free(a);
+  comes(first, &one, fd_one);
+  struct http_call *second = begin(h, &two, 100000, &fd_two);
+  small_ones(h);
+  assert_null(http_done(second));  /* nobody has taken the first one over */
+  http_end(first);
+  comes(second, &two, fd_two);
+  http_end(second);
+  assert_int_equal(atomic_load(&b.bytes), 0);
+  http_free(h);
+}
+
+/* What an attempt weighs is told when it goes, and only to whoever found no room. */
+static void count_room(void *ctx) { ++*(int *)ctx; }
+static void test_weights(void **st) {
+  (void)st;
+  int told = 0;
+  struct backlog b = {.most = 10, .room = count_room, .ctx = &told};
+  struct attempt *a = wr_new(struct attempt), *other = wr_new(struct attempt);
+  attempt_weighs(a, &b, 6);
+  attempt_weighs(other, &b, 3);
+  assert_true(backlog_room(&b, 1));
+  attempt_weighs(a, &b, 4);
+  assert_int_equal(told, 0);
+  assert_false(backlog_room(&b, 4));
+  attempt_weighs(a, NULL, 0);
+  assert_int_equal(told, 1);
+  attempt_free(other);
+  attempt_free(a);
+  assert_int_equal(told, 1);
+  assert_int_equal(atomic_load(&b.bytes), 0);
+}
+
 /* Calls that are given up at any moment are never told of. */
 static void test_given_up(void **st) {
   (void)st;
@@ -340,6 +428,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_special), cmocka_unit_test(test_read_address), cmocka_unit_test(test_rules), cmocka_unit_test(test_urls), cmocka_unit_test(test_join),
     cmocka_unit_test(test_headers), cmocka_unit_test(test_lines), cmocka_unit_test(test_pick), cmocka_unit_test(test_next), cmocka_unit_test(test_names),
-    cmocka_unit_test(test_pinned), cmocka_unit_test(test_own), cmocka_unit_test(test_given_up)};
+    cmocka_unit_test(test_pinned), cmocka_unit_test(test_own), cmocka_unit_test(test_backlog), cmocka_unit_test(test_weights), cmocka_unit_test(test_given_up)};
   return cmocka_run_group_tests_name("http", tests, NULL, NULL);
 }
