@@ -270,8 +270,8 @@ void fetch_send(struct http_call *c) {
   wr_assert(h->curl->curl_multi_add_handle(h->multi, c->easy) == CURLM_OK);
 }
 
-/* A whole answer keeps its place until it was taken over. The smaller ones of analyzers do not: they may wait for the analyst, and
- * there are LIMIT_ANALYSES_AT_ONCE of them at most. */
+/* A whole answer keeps its place until it was taken over. The smaller ones of analyzers do not: they may wait for the analyst,
+ * and there are LIMIT_ANALYSES_AT_ONCE of them at most. */
 static void take_off(struct http_call *c) {
   struct http *h = c->h;
   if (c->place == &h->paused || c->place == &h->vast_paused || (c->place == &h->holding && c->may_be_vast)) room_leave(c);

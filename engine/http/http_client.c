@@ -125,8 +125,8 @@ static void look_at_ends(struct http *h) {
   }
 }
 
-/* Of the small places each counts as if it were full already. The few vast ones wait only while there is no room at all: who wants
- * much would else wait for as long as others want a little. */
+/* Of the small places each counts as if it were full already. The few vast ones wait only while there is no room at all: else
+ * whoever wants much would wait for as long as others want a little. */
 bool client_has_room(const struct http *h, const struct call_list *places) {
   size_t most = places == &h->vast ? LIMIT_ANALYSIS_LARGE : LIMIT_HTTP_LARGE;
   size_t bytes = places == &h->vast ? 1 : (places->n + 1) * LIMIT_HTTP_ANSWER_BYTES;

@@ -8,8 +8,8 @@
  * socket is made for no other); one to a special address that no rule opens; one to our own API, store or queue; a proxy, a
  * cookie, a user of a URL; an answer beyond LIMIT_HTTP_ANSWER_BYTES; a redirect that is followed here (its answer is the answer);
  * a call that waits. Memory: of an answer LIMIT_HTTP_SMALL_BYTES, and LIMIT_HTTP_LARGE places for larger ones; without a place it
- * is not read on. Beyond LIMIT_HTTP_ANSWER_BYTES (`vast`) LIMIT_ANALYSIS_LARGE places. A place is held until http_end(), and none is
- * given while the answers that have one, and the results that wait to be stored, would be more than the backlog takes. */
+ * is not read on. Beyond LIMIT_HTTP_ANSWER_BYTES (`vast`) LIMIT_ANALYSIS_LARGE places. A place is held until http_end(), and none
+ * is given while what has a place, and the results that wait to be stored, would be more than the backlog takes. */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 #include <stdbool.h>
