@@ -51,7 +51,7 @@ static enum name_state drop_own(struct http_call *c, int64_t now, struct net_add
     size_t n_own = take_addresses(a, 0, own), kept = 0;
     for (size_t k = 0; k < *n; k++) {
       bool is = false;
-      for (size_t j = 0; j < n_own && !is; j++) is = net_same(&own[j], &v[k]) || (net_loopback(&own[j]) && net_loopback(&v[k]));
+      for (size_t j = 0; j < n_own && !is; j++) is = gate_same_place(&own[j], &v[k]);
       if (!is) v[kept++] = v[k];
     }
     *n = kept;

@@ -90,6 +90,7 @@ struct http_call {
 /* ---- http_gate.c; any thread ---- */
 /* May it be connected? NULL, or a clause. Names that are refused are compared by the caller. */
 const char *gate_closed(const struct http *h, const struct net_addr *a, uint16_t port, char why[HTTP_WHY]);
+bool gate_same_place(const struct net_addr *own, const struct net_addr *a);   /* what listens at `own` may be reached at `a` */
 bool gate_is_member(struct http *h, const struct net_addr *a, uint16_t port);   /* another member listens there */
 size_t gate_refused(struct http *h);           /* how many; the first so many do not change */
 bool refused_is(const struct refused *r, const struct net_addr *a, uint16_t port);   /* one that is no name */
