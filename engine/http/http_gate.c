@@ -91,8 +91,8 @@ static bool unspecified(const struct net_addr *a) {
   return memcmp(p.b, none, p.v6 ? 16 : 4) == 0;
 }
 
-/* Who listens at one loopback address is reached at others, too: 127.0.0.0/8, ::1, the unspecified ones, each also as IPv4-mapped.
- * Which of them it bound is not known here, so all of them are one place. */
+/* Who listens at one address of loopback is reached at others, too: 127.0.0.0/8, ::1, the unspecified ones, each also as
+ * IPv4-mapped. Which of them it bound is not known here, so all of them are one place. */
 bool gate_same_place(const struct net_addr *own, const struct net_addr *a) {
   return net_same(own, a) || (net_loopback(own) && net_loopback(a));
 }

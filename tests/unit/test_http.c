@@ -108,7 +108,13 @@ static void test_join(void **st) {
   static const struct { const char *base, *to, *out; } v[] = {
     {"http://a/b/c?q", "d", "http://a/b/d"}, {"http://a/b/c?q", "/d?e", "http://a/d?e"}, {"http://a", "d", "http://a/d"}, {"http://a?q", "d", "http://a/d"},
     {"http://a/b?q", "?z", "http://a/b?z"}, {"https://a/b", "//c/d", "https://c/d"}, {"http://a/b", "https://c:1/", "https://c:1/"}, {"http://a/b", "d#f", "http://a/d"},
-    {"http://a/b", "file:///x", "file:///x"}, {"http://a/b/", "../c", "http://a/b/../c"}, {"http://a/b", "", NULL}, {"http://a/b", "a b", NULL}, {"http://a/b", "\x01", NULL}};
+    {"http://a/b", "file:///x", "file:///x"}, {"http://a/b/", "../c", "http://a/c"},
+    {"http://a/b/c/d;p?q", "../g", "http://a/b/g"}, {"http://a/b/c/d;p?q", ".", "http://a/b/c/"}, {"http://a/b/c/d;p?q", "..", "http://a/b/"},
+    {"http://a/b/c/d;p?q", "./g?y/./x/../z", "http://a/b/c/g?y/./x/../z"}, {"http://a/b/c/d;p?q", "../../../../g", "http://a/g"}, {"http://a/b/c/d;p?q", "/./g", "http://a/g"},
+    {"http://a/b/c/d;p?q", "/../g/../h/./", "http://a/h/"}, {"http://a/b/c/d;p?q", "g.", "http://a/b/c/g."}, {"http://a/b/c/d;p?q", "..g/.h/...", "http://a/b/c/..g/.h/..."},
+    {"http://a/b/c/d;p?q", "g;x=1/../y", "http://a/b/c/y"}, {"http://a/b/c/d;p?q", "//h/x/../y", "http://h/y"}, {"http://a/b/c", "https://h:1/x/../y?../z", "https://h:1/y?../z"},
+    {"http://a/b/c", "https://h?../z", "https://h?../z"}, {"http://a", "..", "http://a/"}, {"http://a/b//c", "../d", "http://a/b/d"}, {"http://a/b", "/x//../y", "http://a/x/y"},
+    {"http://a/x/../b", "?q", "http://a/x/../b?q"}, {"http://a/b/c", "%2e%2e/d", "http://a/b/%2e%2e/d"}, {"http://a/b/c", "/..", "http://a/"}, {"http://a/b", "", NULL}, {"http://a/b", "a b", NULL}, {"http://a/b", "\x01", NULL}};
   for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
     struct http_url u;
     char why[URL_WHY];
