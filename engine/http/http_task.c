@@ -182,10 +182,11 @@ void http_task_noted(const wx_host *h, wx_exec *x, uint32_t count, int answer) {
   }
 }
 
-/* What an earlier attempt of this run and this try left: the text of its Location, malloc'ed; NULL = nothing. */
+/* What an earlier attempt of this run and this try left: the text of its Location, malloc'ed; NULL = nothing. A context that
+ * came with the submit is none, whatever it says: whoever starts a task would choose where the headers of its executor go. */
 static char *left_location(const wx_task *task) {
   char *out = NULL;
-  json_t *v = task->context_len ? json_loadb(task->context, task->context_len, 0, NULL) : NULL;
+  json_t *v = task->context_len && task->context_own ? json_loadb(task->context, task->context_len, 0, NULL) : NULL;
   const char *at = json_string_value(json_object_get(v, "location"));
   const json_t *attempt = json_object_get(v, "attempt"), *failed = json_object_get(v, "failed");
   bool mine = json_is_integer(attempt) && json_integer_value(attempt) > (json_int_t)task->before &&

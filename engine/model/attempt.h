@@ -32,6 +32,7 @@ struct never_started { int64_t ti; uint32_t epoch; };
 struct attempt_left {
   int64_t total, done;              /* their progress */
   char unit[LIMIT_UNIT_BYTES + 1], message[LIMIT_MESSAGE_BYTES + 1];
+  uint32_t context_epoch;           /* of the attempt that noted the context; one that was given: the task's epoch then */
   size_t context_len;
   char context[];                   /* with a NUL behind it */
 };

@@ -424,6 +424,7 @@ void exec_start(struct worker *w, struct attempt *a) {
                          .fence = fence_of(x), .attempt = attempt_shown(a), .id = a->ti, .cleanup = a->cleanup,
                          .failed = a->failed, .before = a->before, .first_try = a->first_try};
     if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
+    x->task.context_own = a->left && a->left->context_len && a->left->context_epoch > a->before;
     attempt_begin(x);
   }
 }
