@@ -291,6 +291,11 @@ static void forget_answer(struct http_call *c) {
   c->cap = 0;
 }
 
+/* Of a line of the head that is longer than it reads (100 KiB) libcurl says what it says of a want of memory; a
+ * newer one has a code of its own, which older headers do not know. */
+enum { LINE_TOO_LARGE = 100 };
+static bool line_too_long(CURLcode rc) { return rc == CURLE_OUT_OF_MEMORY || (int)rc == LINE_TOO_LARGE; }
+
 static void read_end(struct http_call *c, CURLcode rc) {
   struct http_answer *a = &c->answer;
   long status = 0;
@@ -303,8 +308,9 @@ static void read_end(struct http_call *c, CURLcode rc) {
   if (rc == CURLE_FILESIZE_EXCEEDED) a->flaw = HTTP_TOO_LARGE;
   if (a->flaw == HTTP_TOO_LARGE) snprintf(a->why, sizeof a->why, "the answer is larger than %zu bytes", most(c));
   if (rc == CURLE_OK || a->flaw) return;
-  a->flaw = HTTP_NO_ANSWER;
-  snprintf(a->why, sizeof a->why, "%s", curl->curl_easy_strerror(rc));
+  a->flaw = line_too_long(rc) ? HTTP_BAD_HEADER : HTTP_NO_ANSWER;
+  if (line_too_long(rc)) snprintf(a->why, sizeof a->why, "a line of the answer's head is too long, or there is no memory for it");
+  else snprintf(a->why, sizeof a->why, "%s", curl->curl_easy_strerror(rc));
 }
 
 void fetch_ended(struct http_call *c, CURLcode rc) {
