@@ -92,6 +92,8 @@
 #define LIMIT_HTTP_ANSWER_BYTES LIMIT_RESULT_BYTES
 #define LIMIT_HTTP_SMALL_BYTES 16384           /* of an answer; what is larger needs a place */
 #define LIMIT_HTTP_LARGE 64                    /* of these places */
+#define LIMIT_RESULT_BACKLOG_BYTES (64 << 20)  /* results that wait to be stored; beyond it no large answer is read on */
+#define LIMIT_PICK_DEPTH 512                   /* of an answer in which a pointer is followed */
 #define LIMIT_HTTP_NAMES 1024                  /* names of hosts that are remembered */
 #define LIMIT_HTTP_RULES 256                   /* --http-allow */
 #define LIMIT_HTTP_STATUSES 64                 /* status of an HTTP task */

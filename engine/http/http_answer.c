@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "json_out.h"
+#include "json_find.h"
 #include "mem.h"
-#include "pointer.h"
 #include "text.h"
 #include "wr_limits.h"
 
@@ -61,21 +60,29 @@ bool answer_line(struct http_answer *a, const char *p, size_t n) {
 
 /* ---- JSON pointer ---- */
 
-void answer_pick(struct http_answer *a, const char *pointer) {
-  json_error_t e;
-  a->pick_why = NULL;
-  json_t *root = json_loadb(a->body ? a->body : "", a->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
-  const json_t *v = root ? pointer_follow(root, pointer) : NULL;
-  if (!root) a->pick_why = "the answer is not JSON";
-  else if (!v) a->pick_why = "the answer has nothing there";
-  else if (json_is_string(v)) a->picked = wr_memdup0(json_string_value(v), a->picked_len = json_string_length(v));
-  else a->picked = json_text(v, 0), a->picked_len = strlen(a->picked);
-  if (a->picked && a->picked_len > LIMIT_RESULT_BYTES) { /* escapes may make it longer than the answer was */
-    free(a->picked);
-    a->picked = NULL;
-    a->pick_why = "what is there is too large";
+/* A text is taken as it is meant, all else as it is written but for the blanks. */
+static void take(struct http_answer *a, const char *s, size_t n) {
+  if (s[0] != '"') {
+    a->picked = wr_malloc(n + 1);
+    a->picked_len = json_squeeze(s, n, a->picked);
+    a->picked[a->picked_len] = '\0';
+    return;
   }
-  json_decref(root);
+  json_t *v = json_loadb(s, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+  if (v) a->picked = wr_memdup0(json_string_value(v), a->picked_len = json_string_length(v));
+  else a->pick_why = "there is no memory for what is there";
+  json_decref(v);
+}
+
+void answer_pick(struct http_answer *a, const char *pointer) {
+  static const char *const why[] = {[JSON_ABSENT] = "the answer has nothing there", [JSON_BROKEN] = "the answer is not JSON",
+                                    [JSON_TOO_DEEP] = "the answer is nested too deeply"};
+  size_t from, n;
+  const char *body = a->body ? a->body : "";
+  enum json_found rc = json_find(body, a->len, pointer, &from, &n);
+  a->pick_why = NULL;
+  if (rc == JSON_THERE) take(a, body + from, n);
+  else a->pick_why = why[rc];
 }
 
 /* ---- what follows ---- */

@@ -25,7 +25,7 @@ void answer_done(struct http_answer *a);
 
 /* One header line as it came. False: there is too much of them, or one is none; flaw and why are set. */
 bool answer_line(struct http_answer *a, const char *p, size_t n);
-/* Sets picked or pick_why. pointer: as of RFC 6901, "" = all of it. */
+/* Sets picked or pick_why. pointer: as of RFC 6901, "" = all of it. One pass and no tree, whatever the answer is made of. */
 void answer_pick(struct http_answer *a, const char *pointer);
 
 /* The status counts: it came with a body that was read, or that is too large. */

@@ -51,7 +51,7 @@ static enum name_state drop_own(struct http_call *c, int64_t now, struct net_add
     size_t n_own = take_addresses(a, 0, own), kept = 0;
     for (size_t k = 0; k < *n; k++) {
       bool is = false;
-      for (size_t j = 0; j < n_own && !is; j++) is = net_same(&own[j], &v[k]) || (net_loopback(&own[j]) && net_loopback(&v[k]));
+      for (size_t j = 0; j < n_own && !is; j++) is = gate_same_place(&own[j], &v[k]);
       if (!is) v[kept++] = v[k];
     }
     *n = kept;
@@ -156,7 +156,7 @@ static bool want_place(struct http_call *c, bool vast) {
   struct http *h = c->h;
   struct call_list *places = vast ? &h->vast : &h->holding, *queue = vast ? &h->vast_paused : &h->paused;
   if (c->place == places || c->place == &h->vast) return true;
-  bool free_one = places->n < (vast ? LIMIT_ANALYSIS_LARGE : LIMIT_HTTP_LARGE) && queue->n == 0;
+  bool free_one = queue->n == 0 && client_has_room(h, places);
   c->since_us = clock_mono_us();
   room_take(free_one ? places : queue, c);
   c->silenced = !free_one;
@@ -270,9 +270,11 @@ void fetch_send(struct http_call *c) {
   wr_assert(h->curl->curl_multi_add_handle(h->multi, c->easy) == CURLM_OK);
 }
 
+/* A whole answer keeps its place until it was taken over. The smaller ones of analyzers do not: they may wait for the analyst,
+ * and there are LIMIT_ANALYSES_AT_ONCE of them at most. */
 static void take_off(struct http_call *c) {
   struct http *h = c->h;
-  if (c->place != &h->vast) room_leave(c);
+  if (c->place == &h->paused || c->place == &h->vast_paused || (c->place == &h->holding && c->may_be_vast)) room_leave(c);
   calls_leave(c);
   if (!c->easy) return;
   (void)h->curl->curl_multi_remove_handle(h->multi, c->easy);
@@ -289,6 +291,11 @@ static void forget_answer(struct http_call *c) {
   c->cap = 0;
 }
 
+/* Of a line of the head that is longer than it reads (100 KiB) libcurl says what it says of a want of memory; a
+ * newer one has a code of its own, which older headers do not know. */
+enum { LINE_TOO_LARGE = 100 };
+static bool line_too_long(CURLcode rc) { return rc == CURLE_OUT_OF_MEMORY || (int)rc == LINE_TOO_LARGE; }
+
 static void read_end(struct http_call *c, CURLcode rc) {
   struct http_answer *a = &c->answer;
   long status = 0;
@@ -301,8 +308,9 @@ static void read_end(struct http_call *c, CURLcode rc) {
   if (rc == CURLE_FILESIZE_EXCEEDED) a->flaw = HTTP_TOO_LARGE;
   if (a->flaw == HTTP_TOO_LARGE) snprintf(a->why, sizeof a->why, "the answer is larger than %zu bytes", most(c));
   if (rc == CURLE_OK || a->flaw) return;
-  a->flaw = HTTP_NO_ANSWER;
-  snprintf(a->why, sizeof a->why, "%s", curl->curl_easy_strerror(rc));
+  a->flaw = line_too_long(rc) ? HTTP_BAD_HEADER : HTTP_NO_ANSWER;
+  if (line_too_long(rc)) snprintf(a->why, sizeof a->why, "a line of the answer's head is too long, or there is no memory for it");
+  else snprintf(a->why, sizeof a->why, "%s", curl->curl_easy_strerror(rc));
 }
 
 void fetch_ended(struct http_call *c, CURLcode rc) {
@@ -310,6 +318,7 @@ void fetch_ended(struct http_call *c, CURLcode rc) {
   if (!another) read_end(c, rc);
   take_off(c);
   if (another) {
+    room_leave(c);
     forget_answer(c);
     c->i_addr++;
     c->state = CALL_WAITING;

@@ -125,8 +125,16 @@ static void look_at_ends(struct http *h) {
   }
 }
 
-static void give_places(struct http *h, struct call_list *places, size_t most, struct call_list *queue) {
-  for (struct http_call *c; places->n < most && (c = queue->first);) {
+/* Of the small places each counts as if it were full already. The few vast ones wait only while there is no room at all: else
+ * whoever wants much would wait for as long as others want a little. */
+bool client_has_room(const struct http *h, const struct call_list *places) {
+  size_t most = places == &h->vast ? LIMIT_ANALYSIS_LARGE : LIMIT_HTTP_LARGE;
+  size_t bytes = places == &h->vast ? 1 : (places->n + 1) * LIMIT_HTTP_ANSWER_BYTES;
+  return places->n < most && (!h->backlog || backlog_room(h->backlog, bytes));
+}
+
+static void give_places(struct http *h, struct call_list *places, struct call_list *queue) {
+  for (struct http_call *c; (c = queue->first) && client_has_room(h, places);) {
     room_take(places, c);
     c->since_us = clock_mono_us();
     c->silenced = false;
@@ -162,8 +170,8 @@ static void advance(struct http *h) {
   if (names_turn(h->names, now))
     for (struct http_call *c = h->naming.first, *next; c; c = next) next = c->next, fetch_named(c);
   if (waits(h)) fetch_look(h, now);
-  give_places(h, &h->holding, LIMIT_HTTP_LARGE, &h->paused);
-  give_places(h, &h->vast, LIMIT_ANALYSIS_LARGE, &h->vast_paused);
+  give_places(h, &h->holding, &h->paused);
+  give_places(h, &h->vast, &h->vast_paused);
   while (h->n_active < h->most_active && h->waiting.first) fetch_send(h->waiting.first);
 }
 
@@ -223,6 +231,13 @@ struct http *http_new(void) {
   return h;
 }
 
+void http_backlog(struct http *h, struct backlog *b) { h->backlog = b; }
+
+/* No lock is taken: whoever gives room may hold one. */
+void http_room(struct http *h) {
+  if (atomic_load(&h->runs)) poke(h);
+}
+
 void http_lookup(struct http *h, lookup_fn *fn) { h->lookup = fn; }
 
 void http_free(struct http *h) {
@@ -251,7 +266,9 @@ static bool start(struct http *h) {
   struct epoll_event e = {.events = EPOLLIN, .data.fd = h->wake_fd};
   if (h->epoll < 0 || h->wake_fd < 0) return false;
   (void)epoll_ctl(h->epoll, EPOLL_CTL_ADD, h->wake_fd, &e); /* a second time, after a thread that could not be made: EEXIST */
-  return h->started = log_thread(&h->thread, NULL, run, h) == 0;
+  h->started = log_thread(&h->thread, NULL, run, h) == 0;
+  atomic_store(&h->runs, h->started);
+  return h->started;
 }
 
 static char *put(char *at, const char *s, size_t n, const char **where) {

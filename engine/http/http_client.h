@@ -8,7 +8,8 @@
  * socket is made for no other); one to a special address that no rule opens; one to our own API, store or queue; a proxy, a
  * cookie, a user of a URL; an answer beyond LIMIT_HTTP_ANSWER_BYTES; a redirect that is followed here (its answer is the answer);
  * a call that waits. Memory: of an answer LIMIT_HTTP_SMALL_BYTES, and LIMIT_HTTP_LARGE places for larger ones; without a place it
- * is not read on. Beyond LIMIT_HTTP_ANSWER_BYTES (`vast`) LIMIT_ANALYSIS_LARGE places, each held until http_end(). */
+ * is not read on. Beyond LIMIT_HTTP_ANSWER_BYTES (`vast`) LIMIT_ANALYSIS_LARGE places. A place is held until http_end(), and none
+ * is given while what has a place, and the results that wait to be stored, would be more than the backlog takes. */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 #include <stdbool.h>
@@ -19,6 +20,10 @@
 struct http;
 struct http *http_new(void);
 void http_free(struct http *h);          /* nobody has a call any more. NULL is fine */
+/* Large answers are read while it has room; http_room() when it may have some again. Before the first request, and any thread. */
+struct backlog;
+void http_backlog(struct http *h, struct backlog *b);
+void http_room(struct http *h);
 /* CIDR[:PORT], as in --http-allow. */
 enum wr_rc http_allow(struct http *h, const char *rule, struct wr_err *err) WR_MUST;
 /* The addresses at which other members listen, in place of those of the last call: refused as our own are. Any thread. */

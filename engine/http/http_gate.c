@@ -91,11 +91,16 @@ static bool unspecified(const struct net_addr *a) {
   return memcmp(p.b, none, p.v6 ? 16 : 4) == 0;
 }
 
+/* Who listens at one address of loopback is reached at others, too: 127.0.0.0/8, ::1, the unspecified ones, each also as
+ * IPv4-mapped. Which of them it bound is not known here, so all of them are one place. */
+bool gate_same_place(const struct net_addr *own, const struct net_addr *a) {
+  return net_same(own, a) || (net_loopback(own) && net_loopback(a));
+}
+
 bool refused_is(const struct refused *r, const struct net_addr *a, uint16_t port) {
   if (r->port != port) return false;
   if (!r->host || (r->literal && unspecified(&r->addr))) return of_this_machine(a);
-  if (!r->literal) return false;
-  return net_same(&r->addr, a) || (unspecified(a) && net_loopback(&r->addr));
+  return r->literal && gate_same_place(&r->addr, a);
 }
 
 /* ---- other members ---- */
@@ -145,7 +150,7 @@ bool gate_is_member(struct http *h, const struct net_addr *a, uint16_t port) {
   pthread_mutex_lock(&h->mu);
   for (size_t i = 0; i < h->n_member && !found; i++) {
     const struct member_at *m = &h->member[i];
-    found = m->port == port && (net_same(&m->addr, a) || (unspecified(a) && net_loopback(&m->addr)));
+    found = m->port == port && gate_same_place(&m->addr, a);
   }
   pthread_mutex_unlock(&h->mu);
   return found;

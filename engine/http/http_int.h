@@ -10,6 +10,7 @@
 #define HTTP_INT_H
 #include <pthread.h>
 #include <stdatomic.h>
+#include "attempt.h"
 #include "curl_link.h"
 #include "http_client.h"
 #include "mem.h"
@@ -32,12 +33,14 @@ struct call_list { struct http_call *first, **tail; size_t n; };
 struct http {
   struct net_rule *rule; size_t n_rule, cap_rule;          /* fixed before the first request */
   lookup_fn *lookup;
+  struct backlog *backlog;         /* NULL = none; fixed as well */
   pthread_mutex_t mu;              /* guards these; a call's wake() may take a leaf under it */
   struct member_at { struct net_addr addr; uint16_t port; } *member; size_t n_member;   /* where other members listen; mu */
   struct refused refused[REFUSED_MAX]; size_t n_refused;   /* each is fixed once it is counted */
   struct http_call *in, **in_tail; /* begun */
   struct http_call *over;          /* given up */
   bool started, stop, poked;
+  atomic_bool runs;                /* = started, without the lock: wake_fd is there until http_free() */
   pthread_t thread;
   int wake_fd;
   /* the client's thread: */
@@ -87,6 +90,7 @@ struct http_call {
 /* ---- http_gate.c; any thread ---- */
 /* May it be connected? NULL, or a clause. Names that are refused are compared by the caller. */
 const char *gate_closed(const struct http *h, const struct net_addr *a, uint16_t port, char why[HTTP_WHY]);
+bool gate_same_place(const struct net_addr *own, const struct net_addr *a);   /* what listens at `own` may be reached at `a` */
 bool gate_is_member(struct http *h, const struct net_addr *a, uint16_t port);   /* another member listens there */
 size_t gate_refused(struct http *h);           /* how many; the first so many do not change */
 bool refused_is(const struct refused *r, const struct net_addr *a, uint16_t port);   /* one that is no name */
@@ -109,6 +113,7 @@ void fetch_drop(struct http_call *c);           /* given up: frees it */
 void fetch_look(struct http *h, int64_t now_us);  /* who has waited too long, or held a place too long */
 
 /* ---- http_client.c ---- */
+bool client_has_room(const struct http *h, const struct call_list *places);   /* for one more that has such a place */
 void calls_add(struct call_list *l, struct http_call *c);
 void calls_leave(struct http_call *c);
 void room_take(struct call_list *l, struct http_call *c);   /* in `paused` or `holding` */

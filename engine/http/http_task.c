@@ -49,6 +49,7 @@ static void done(struct http_task *t, const wx_result *r) {
   drop_call(t); /* r may point into its answer */
 }
 
+/* No call, and so no answer, is there any more when this returns. */
 static void end(struct http_task *t, int how, const char *error) {
   done(t, &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1, .status = -1});
 }
@@ -156,8 +157,8 @@ static char *polled_location(struct http_task *t, const char *to) {
 }
 
 static void on_accepted(struct http_task *t, const struct http_answer *a) {
-  char *to = a->location ? polled_location(t, a->location) : NULL;
-  if (a->location && !to) return; /* it has ended */
+  char *to = NULL;
+  if (a->location && !(to = polled_location(t, a->location))) return; /* it has ended, and the answer with it */
   if (!to || (t->location && strcmp(t->location, to) == 0)) {
     free(to);
     wait_then_ask(t, a);
@@ -188,10 +189,11 @@ void http_task_noted(const wx_host *h, wx_exec *x, uint32_t count, int answer) {
   }
 }
 
-/* What an earlier attempt of this run and this try left: the text of its Location, malloc'ed; NULL = nothing. */
+/* What an earlier attempt of this run and this try left: the text of its Location, malloc'ed; NULL = nothing. A context that
+ * came with the submit is none, whatever it says: whoever starts a task would choose where the headers of its executor go. */
 static char *left_location(const wx_task *task) {
   char *out = NULL;
-  json_t *v = task->context_len ? json_loadb(task->context, task->context_len, 0, NULL) : NULL;
+  json_t *v = task->context_len && task->context_own ? json_loadb(task->context, task->context_len, 0, NULL) : NULL;
   const char *at = json_string_value(json_object_get(v, "location"));
   const json_t *attempt = json_object_get(v, "attempt"), *failed = json_object_get(v, "failed");
   bool mine = json_is_integer(attempt) && json_integer_value(attempt) > (json_int_t)task->before &&

@@ -102,6 +102,31 @@ static size_t kept_of(const char *base, const struct http_url *at, const char *t
   return path_end;
 }
 
+/* "." and ".." of a path, RFC 3986 5.2.4: a server need not resolve them itself. s begins with the path's first slash; what is
+ * behind the path is kept. */
+static void remove_dots(char *s) {
+  size_t n = strcspn(s, "?"), out = 0;
+  for (size_t at = 0, len; at < n; at += len) {
+    len = 1 + strcspn(s + at + 1, "/?"); /* of a segment with the slash before it */
+    bool one = len == 2 && s[at + 1] == '.', two = len == 3 && s[at + 1] == '.' && s[at + 2] == '.';
+    if (two) {
+      while (out > 0 && s[--out] != '/') {}
+    }
+    size_t keep = !one && !two ? len : at + len == n; /* the last one leaves its slash */
+    memmove(s + out, s + at, keep);
+    out += keep;
+  }
+  memmove(s + out, s + n, strlen(s + n) + 1);
+}
+
+/* The path that the reference brings, or is joined with; a query alone leaves that of the base as it is. */
+static void resolve_dots(char *url, const char *to) {
+  char *from = strstr(url, "://");
+  if (!from || to[0] == '?' || to[0] == '#') return;
+  from += 3 + strcspn(from + 3, "/?");
+  if (*from == '/') remove_dots(from);
+}
+
 char *url_join(const char *base, const struct http_url *at, const char *to) {
   size_t keep = kept_of(base, at, to), n = strcspn(to, "#");
   bool slash = keep == at->path && to[0] != '/' && to[0] != '?' && !has_scheme(to); /* "http://host" + "x" */
@@ -110,5 +135,6 @@ char *url_join(const char *base, const struct http_url *at, const char *to) {
   buf_add(&b, base, keep);
   if (slash) buf_ch(&b, '/');
   buf_add(&b, to, n);
+  resolve_dots(b.data, to);
   return b.data;
 }

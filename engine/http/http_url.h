@@ -19,7 +19,8 @@ struct http_url {
 /* 0, or -1 with why not, a clause without a stop: "its scheme is not http or https". */
 int url_read(const char *s, struct http_url *out, char why[URL_WHY]);
 bool url_same_origin(const struct http_url *a, const struct http_url *b);
-/* Where a header Location leads that came with an answer of `base`: its text, at most LIMIT_URL_BYTES, without a fragment.
+/* Where a header Location leads that came with an answer of `base`: its text, at most LIMIT_URL_BYTES, without a fragment and
+ * with the "." and ".." of its path resolved (RFC 3986, 5.2.4).
  * malloc'ed; NULL: it is too long or no URL reference. Whether it may be asked is url_read()'s to say. */
 char *url_join(const char *base, const struct http_url *at, const char *location);
 #endif

@@ -35,8 +35,27 @@ void attempt_drop_params(struct attempt *a) {
   a->params = NULL;
 }
 
+/* Asked once more after `wanted` is set: what went meanwhile told nobody. */
+bool backlog_room(struct backlog *b, size_t more) {
+  if (atomic_load(&b->bytes) + more <= b->most) return true;
+  atomic_store(&b->wanted, true);
+  return atomic_load(&b->bytes) + more <= b->most;
+}
+
+void attempt_weighs(struct attempt *a, struct backlog *b, size_t bytes) {
+  struct backlog *was = a->backlog;
+  size_t n = a->backlog_bytes;
+  a->backlog = bytes ? b : NULL;
+  a->backlog_bytes = bytes;
+  if (a->backlog) atomic_fetch_add(&b->bytes, bytes);
+  if (!was) return;
+  atomic_fetch_sub(&was->bytes, n);
+  if (atomic_load(&was->wanted) && atomic_exchange(&was->wanted, false)) was->room(was->ctx);
+}
+
 void attempt_free(struct attempt *a) {
   if (!a) return;
+  attempt_weighs(a, NULL, 0);
   def_task_unref(a->def);
   params_unref(a->params);
   free(a->key);

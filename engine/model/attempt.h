@@ -2,6 +2,9 @@
  * after its commit (ownership moves), given back with the result, freed by the runner. Any thread, one at a time. */
 #ifndef MODEL_ATTEMPT_H
 #define MODEL_ATTEMPT_H
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "def.h"
 #include "wr_limits.h"
@@ -29,9 +32,20 @@ struct never_started { int64_t ti; uint32_t epoch; };
 struct attempt_left {
   int64_t total, done;              /* their progress */
   char unit[LIMIT_UNIT_BYTES + 1], message[LIMIT_MESSAGE_BYTES + 1];
+  uint32_t context_epoch;           /* of the attempt that noted the context; one that was given: the task's epoch then */
   size_t context_len;
   char context[];                   /* with a NUL behind it */
 };
+
+/* The results of attempts that have ended and are not stored yet, counted in bytes. Whoever reads large ones asks first whether
+ * there is room, and is told through room() when there may be again. It outlives its attempts. Any thread. */
+struct backlog {
+  size_t most;
+  void (*room)(void *ctx); void *ctx;   /* any thread, never blocks */
+  atomic_size_t bytes;
+  atomic_bool wanted;               /* somebody was told that there is none */
+};
+bool backlog_room(struct backlog *b, size_t more);
 
 struct attempt {
   struct attempt *next;             /* in a list of its owner */
@@ -72,6 +86,7 @@ struct attempt {
   int32_t signal;                   /* 0 = none */
   int32_t status;                   /* HTTP status of the answer of a URL; 0 = none was asked, -1 = none answered */
   int64_t utime_us, stime_us, maxrss_kib; /* 0 when unknown */
+  struct backlog *backlog; size_t backlog_bytes;   /* where its result is counted; NULL = nowhere */
   int64_t log_bytes, log_lost;
   enum log_lost log_lost_why;
   int64_t run_us;                   /* how long its process lived; 0 = it had none */
@@ -85,5 +100,6 @@ struct params *params_ref(struct params *p);
 void params_unref(struct params *p);
 
 void attempt_drop_params(struct attempt *a); /* nobody looks at them any more */
-void attempt_free(struct attempt *a); /* releases def, params, texts */
+void attempt_weighs(struct attempt *a, struct backlog *b, size_t bytes);   /* in place of what it counted; NULL, 0: nowhere */
+void attempt_free(struct attempt *a); /* releases def, params, texts; counts nowhere any more */
 #endif

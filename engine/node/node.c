@@ -42,6 +42,7 @@ struct node {
   struct registry *analyzers;     /* those that were registered: their names are no task types */
   struct def_site site;           /* what the tasks of an analyzer's answer are checked against */
   struct http *http;              /* the client of HTTP, and of all else that asks URLs here */
+  struct backlog backlog;         /* results of the worker that the runner has not stored */
   struct queue *queue[SLOT__N];   /* one each, so that tasks that wait for a process never hold up the others */
   struct pump *pump[SLOT__N];     /* NULL with the queue in memory */
   struct hint_lists *lists;       /* the same */
@@ -243,10 +244,11 @@ static int run_epoch_of(void *ctx, const struct async_row *row) {
 }
 
 /* What was left for the next attempt: context and progress. A former run's progress is over. */
-static enum wr_rc read_left(struct reader *r, int64_t ti, struct buf *context, struct report_row *row, struct arena *a) {
+static enum wr_rc read_left(struct reader *r, int64_t ti, struct buf *context, uint32_t *context_epoch, struct report_row *row,
+                            struct arena *a) {
   struct wr_err err;
-  uint32_t epoch, run_epoch = 0;
-  enum wr_rc rc = reader_context(r, ti, context, &epoch, &err);
+  uint32_t run_epoch = 0;
+  enum wr_rc rc = reader_context(r, ti, context, context_epoch, &err);
   if (!rc || rc == WR_NOT_FOUND) rc = reader_reports(r, &ti, 1, row, a, &err);
   if (!rc) rc = reader_async(r, ti, run_epoch_of, &run_epoch, &err);
   if (rc == WR_NOT_FOUND) rc = WR_OK; /* of a node */
@@ -254,13 +256,14 @@ static enum wr_rc read_left(struct reader *r, int64_t ti, struct buf *context, s
   return rc;
 }
 
-static struct attempt_left *left_of(const struct buf *context, const struct report_row *row) {
+static struct attempt_left *left_of(const struct buf *context, uint32_t context_epoch, const struct report_row *row) {
   const struct progress_row *p = &row->progress;
   struct attempt_left *l = wr_calloc(1, sizeof *l + context->len + 1);
   l->total = row->has_progress ? p->total : -1;
   l->done = row->has_progress ? p->done : -1;
   if (row->has_progress && p->unit) snprintf(l->unit, sizeof l->unit, "%s", p->unit);
   if (row->has_progress && p->message) snprintf(l->message, sizeof l->message, "%s", p->message);
+  l->context_epoch = context_epoch;
   l->context_len = context->len;
   if (context->len) memcpy(l->context, context->data, context->len);
   return l;
@@ -270,13 +273,14 @@ static enum log_rc worker_recall(void *ctx, int64_t ti, struct attempt_left **ou
   struct wr_err err;
   struct report_row row = {0};
   struct buf context = BUF_INIT;
+  uint32_t epoch = 0;
   struct arena a;
   struct reader *r = reader_get(((struct node *)ctx)->store, &err);
   if (!r) return LOG_AGAIN;
   arena_init(&a, 0);
-  enum wr_rc rc = read_left(r, ti, &context, &row, &a);
+  enum wr_rc rc = read_left(r, ti, &context, &epoch, &row, &a);
   reader_put(r);
-  if (!rc && (context.len || row.has_progress)) *out = left_of(&context, &row);
+  if (!rc && (context.len || row.has_progress)) *out = left_of(&context, epoch, &row);
   buf_done(&context);
   arena_done(&a);
   return rc ? LOG_AGAIN : LOG_STORED;
@@ -438,7 +442,7 @@ static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
                           .logs_apart = strncmp(n->o->store, "sqlite:", 7) == 0, /* a file of their own */
-                          .keeps = &worker_keeps, .tools = n->o->tools,
+                          .keeps = &worker_keeps, .tools = n->o->tools, .backlog = &n->backlog,
                           .analysis = calls_analyzers(n->o) ? &worker_analysis : NULL};
   struct worker *made = NULL;
   enum wr_rc rc = worker_open(&w, &made, err);
@@ -630,10 +634,14 @@ static enum wr_rc open_deaf(struct node *n, struct spawner *spawner, struct wr_e
   return rc;
 }
 
+static void results_room(void *http) { http_room(http); }
+
 /* Behind those that are built in. Its client has no thread before the first request. */
 static void add_http(struct node *n) {
   struct wr_err err;
   n->http = http_new();
+  n->backlog = (struct backlog){.most = LIMIT_RESULT_BACKLOG_BYTES, .room = results_room, .ctx = n->http};
+  http_backlog(n->http, &n->backlog);
   const wx_ops type = http_type(n->http);
   enum wr_rc rc = registry_add(n->executors, &type, &err);
   wr_assert(rc == WR_OK);

@@ -84,6 +84,7 @@ void quarantine_keep(struct quarantine *q, const struct ev *e) {
   if (e->a && !e->slotless) {
     admission_pay_back(q->admission, e->a);
     kept.slotless = true;
+    attempt_weighs(kept.a, NULL, 0); /* it may wait for days: nobody else's result is held up by it */
   }
   events_add(&a->kept, kept);
 }

@@ -221,6 +221,7 @@ static void verdict(struct call *c) {
   a->final = c->look->final;
   c->look->verdict = (struct verdict){0};
   end(c, WX_OK, NULL);
+  attempt_weighs(c->x->a, c->x->w->o.backlog, c->x->w->o.backlog ? c->look->answer_bytes : 0);
 }
 
 static void away(struct call *c) {

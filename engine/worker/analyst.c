@@ -130,9 +130,10 @@ static void read_answer(struct worker *w, struct look *l) {
   json_t *config;
   const struct http_answer *a = l->call ? http_done(l->call) : NULL;
   const char *text = a ? a->body : l->text;
+  l->answer_bytes = a ? a->len : l->n;
   const struct analysis_rule rule = rule_of(l, l->by->added->task_types, &config);
   const struct def_env env = w->o.analysis->env(w->o.ctx);
-  enum wr_rc rc = analysis_answer_parse(text ? text : "", text ? (a ? a->len : l->n) : 0, &rule, &env, &l->verdict, &err);
+  enum wr_rc rc = analysis_answer_parse(text ? text : "", text ? l->answer_bytes : 0, &rule, &env, &l->verdict, &err);
   json_decref(config);
   took(l, rc, &err, LOOK_FAIL);
   drop_answer(l);

@@ -44,6 +44,7 @@ struct look {
   struct buf request;
   struct verdict verdict;
   bool final;                       /* as in struct analysis */
+  size_t answer_bytes;              /* of the text that the verdict was made of */
   char why[LOOK_WHY];
   size_t counted;
 };

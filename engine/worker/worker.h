@@ -103,6 +103,7 @@ struct worker_opts {
   const char *(*log_why)(void *ctx);   /* the cause of the last AGAIN. Log thread; NULL = not known */
   const struct worker_keeps *keeps; /* NULL: what attempts report is checked and dropped, and nothing is left for the next one */
   const struct worker_analysis *analysis;   /* NULL: it calls no analyzers, and hands such attempts back */
+  struct backlog *backlog;          /* where results are counted from done() on; borrowed, NULL = nowhere */
   const char *tools;                /* the folder of `weir`, with which the PATH of SHELL tasks ends; NULL = not known */
 };
 enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct wr_err *err) WR_MUST;

@@ -103,6 +103,7 @@ static void overrule(struct wx_exec *x) {
   free(a->result);
   a->result = NULL;
   a->result_len = 0;
+  attempt_weighs(a, NULL, 0);
   x->log_is_result = false;
   a->end = (x->lost || x->silent) && !x->never ? ATTEMPT_LOST : ATTEMPT_HANDBACK;
 }
@@ -298,6 +299,7 @@ static void host_done(wx_exec *x, const wx_result *r) {
   if (x->ops->woken && !x->never && x->begun_us) x->a->run_us = clock_mono_us() - x->begun_us + 1;
   x->log_is_result = r->result && r->log_is_result;
   if (x->reports) reports_result(x);
+  attempt_weighs(x->a, x->w->o.backlog, x->w->o.backlog ? x->a->result_len : 0);
   x->ended = true;
   exec_finish(x);
 }
@@ -423,6 +425,7 @@ void exec_start(struct worker *w, struct attempt *a) {
                          .fence = fence_of(x), .attempt = attempt_shown(a), .id = a->ti, .cleanup = a->cleanup,
                          .failed = a->failed, .before = a->before, .first_try = a->first_try};
     if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
+    x->task.context_own = a->left && a->left->context_len && a->left->context_epoch > a->before;
     attempt_begin(x);
   }
 }

@@ -82,6 +82,7 @@ bool later_busy(struct worker *w, struct attempt *a, uint32_t tries) {
   free(a->error); /* of this try; the next one says its own */
   free(a->result);
   a->error = a->result = NULL;
+  attempt_weighs(a, NULL, 0);
   a->tries++;
   later_put(w, a, us < BUSY_MAX_US ? us : BUSY_MAX_US, busy_due, NULL);
   return true;

@@ -69,6 +69,7 @@ typedef struct wx_task {             /* borrowed until release() */
   uint32_t failed;                   /* tries of this run that have failed or timed out; what was lost does not count */
   uint32_t before;                   /* attempts up to this number are those of its earlier runs */
   uint32_t first_try;                /* first_try + failed: a number of this try that no earlier run has used */
+  int context_own;                   /* 1 = an attempt of this run left the context; else it came from outside, or of a run before */
 } wx_task;
 
 typedef struct wx_result {

@@ -178,6 +178,12 @@ class Bounds(Base):
                 w.write(b"X-%d: y\r\n" % i)
                 await w.drain()
 
+        async def line(w, begin):
+            w.write(begin)
+            for _ in range(10000):
+                w.write(b"a" * 65536)
+                await w.drain()
+
         async def stream(w):
             w.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
             for _ in range(3000):
@@ -187,6 +193,10 @@ class Bounds(Base):
         def handle(r, w):
             if r.path == "/headers":
                 return endless(w)
+            if r.path == "/line":
+                return line(w, b"HTTP/1.1 200 OK\r\nX: ")
+            if r.path == "/first":
+                return line(w, b"HTTP/1.1 200 ")
             if r.path == "/stream":
                 return stream(w)
             if r.path == "/declared":
@@ -199,7 +209,8 @@ class Bounds(Base):
             return answer(200, "x" * (1 << 20))
         site = self.site(handle)
         server = self.server(site)
-        for path, text in (("/headers", "BAD_HEADER: "), ("/stream", "RESPONSE_TOO_LARGE: the answer is larger than 1048576 bytes."),
+        for path, text in (("/headers", "BAD_HEADER: "), ("/line", "BAD_HEADER: a line of the answer's head is too long"),
+                           ("/first", "BAD_HEADER: a line"), ("/stream", "RESPONSE_TOO_LARGE: the answer is larger than 1048576 bytes."),
                            ("/declared", "RESPONSE_TOO_LARGE: "), ("/two", "BAD_HEADER: the answer has two Locations."),
                            ("/half", "The URL gave no answer: ")):
             with self.subTest(path):

@@ -217,6 +217,28 @@ class Urls(Base):
         self.assertGreater(int(polled["x-weir-attempt"]), 1)
         self.assertEqual(polled["authorization"], "Bearer s3cret")
 
+    def test_a_context_from_outside_is_no_location(self):
+        """Whoever starts a task of the type chooses no path at which the headers of its executor are shown."""
+        failing = []
+        site = self.site(lambda r, _: answer(500 if failing else 200, r.path))
+        server = self.server(site)
+        self.put(server, "mine", site.url + "/work", config={"attempts": 1, "headers": {"Authorization": "Bearer s3cret"}})
+        for attempt in range(1, 4):
+            with self.subTest(attempt):
+                left = json.dumps({"location": "/admin", "attempt": attempt, "failed": 0})
+                row = self.run_one(server, "mine", context=left)
+                self.assertEqual((row["state"], row["result"]), ("SUCCESS", "/work"))
+                self.assertEqual(json.loads(site.seen("POST")[-1].body)["context"], left)
+                self.assertEqual(self.ended(server, server.post("/exec/task", {"taskType": "HTTP", "taskContent": site.url + "/own", "context": left})["tiId"])
+                                 ["result"], "/own")
+        failing.append(True)
+        row = self.run_one(server, "mine", context="none")
+        self.assertEqual(row["state"], "FAILED")
+        failing.clear()
+        server.post(f"/exec/task-ins/{row['tiId']}/run", {"context": json.dumps({"location": "/admin", "attempt": 2, "failed": 0})})
+        until("it has run again", lambda: server.get(f"/monitor/task/{row['tiId']}")["state"] == "SUCCESS")
+        self.assertEqual(site.seen(path="/admin"), [])
+
     def test_accepted_and_replaced(self):
         """What was taken by the former URL is polled there, whatever the type has become."""
         job, site = Job(self), self.site(lambda r, _: answer(200, "newer"))

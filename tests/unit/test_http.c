@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "attempt.h"
 #include "http_client.h"
 #include "mem.h"
 #include "resolve.h"
@@ -107,7 +108,13 @@ static void test_join(void **st) {
   static const struct { const char *base, *to, *out; } v[] = {
     {"http://a/b/c?q", "d", "http://a/b/d"}, {"http://a/b/c?q", "/d?e", "http://a/d?e"}, {"http://a", "d", "http://a/d"}, {"http://a?q", "d", "http://a/d"},
     {"http://a/b?q", "?z", "http://a/b?z"}, {"https://a/b", "//c/d", "https://c/d"}, {"http://a/b", "https://c:1/", "https://c:1/"}, {"http://a/b", "d#f", "http://a/d"},
-    {"http://a/b", "file:///x", "file:///x"}, {"http://a/b/", "../c", "http://a/b/../c"}, {"http://a/b", "", NULL}, {"http://a/b", "a b", NULL}, {"http://a/b", "\x01", NULL}};
+    {"http://a/b", "file:///x", "file:///x"}, {"http://a/b/", "../c", "http://a/c"},
+    {"http://a/b/c/d;p?q", "../g", "http://a/b/g"}, {"http://a/b/c/d;p?q", ".", "http://a/b/c/"}, {"http://a/b/c/d;p?q", "..", "http://a/b/"},
+    {"http://a/b/c/d;p?q", "./g?y/./x/../z", "http://a/b/c/g?y/./x/../z"}, {"http://a/b/c/d;p?q", "../../../../g", "http://a/g"}, {"http://a/b/c/d;p?q", "/./g", "http://a/g"},
+    {"http://a/b/c/d;p?q", "/../g/../h/./", "http://a/h/"}, {"http://a/b/c/d;p?q", "g.", "http://a/b/c/g."}, {"http://a/b/c/d;p?q", "..g/.h/...", "http://a/b/c/..g/.h/..."},
+    {"http://a/b/c/d;p?q", "g;x=1/../y", "http://a/b/c/y"}, {"http://a/b/c/d;p?q", "//h/x/../y", "http://h/y"}, {"http://a/b/c", "https://h:1/x/../y?../z", "https://h:1/y?../z"},
+    {"http://a/b/c", "https://h?../z", "https://h?../z"}, {"http://a", "..", "http://a/"}, {"http://a/b//c", "../d", "http://a/b/d"}, {"http://a/b", "/x//../y", "http://a/x/y"},
+    {"http://a/x/../b", "?q", "http://a/x/../b?q"}, {"http://a/b/c", "%2e%2e/d", "http://a/b/%2e%2e/d"}, {"http://a/b/c", "/..", "http://a/"}, {"http://a/b", "", NULL}, {"http://a/b", "a b", NULL}, {"http://a/b", "\x01", NULL}};
   for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
     struct http_url u;
     char why[URL_WHY];
@@ -184,15 +191,20 @@ static void test_next(void **st) {
 
 /* ---- the client ---- */
 
-struct place { int fd; uint16_t port; pthread_t thread; char head[4096]; };
+struct place { int fd; uint16_t port; pthread_t thread; size_t size; char head[4096]; };   /* size 0: "hi" */
 
 static void *serve_one(void *arg) {
   struct place *p = arg;
   int fd = accept(p->fd, NULL, NULL);
   ssize_t n = read(fd, p->head, sizeof p->head - 1);
   p->head[n > 0 ? n : 0] = '\0';
-  static const char out[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
-  assert_int_equal(write(fd, out, sizeof out - 1), sizeof out - 1);
+  char *out = wr_calloc(1, p->size + 128);
+  size_t head = (size_t)snprintf(out, 128, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", p->size ? p->size : 2);
+  if (p->size) memset(out + head, 'x', p->size);
+  else memcpy(out + head, "hi", 2);
+  size_t all = head + (p->size ? p->size : 2);
+  for (size_t at = 0; at < all; at += (size_t)n) assert_true((n = write(fd, out + at, all - at)) > 0);
+  free(out);
   close(fd);
   return NULL;
 }
@@ -261,7 +273,7 @@ static struct http *client(const struct place *p) {
 }
 
 static void asks(const char *host, enum http_flaw want, const char *text) {
-  struct place p;
+  struct place p = {0};
   char url[64];
   place_open(&p);
   struct http *h = client(&p);
@@ -300,15 +312,26 @@ static void test_own(void **st) {
   http_lookup(h, look_up);
   assert_int_equal(http_allow(h, "127.0.0.0/8:*", &err), WR_OK);
   assert_int_equal(http_allow(h, "0.0.0.0/32:*", &err), WR_OK);
+  assert_int_equal(http_allow(h, "::/0:*", &err), WR_OK);
+  assert_int_equal(http_allow(h, "192.168.0.0/16:*", &err), WR_OK);
+  http_refuse(h, "192.168.7.7", 8087);
   http_refuse(h, "127.0.0.1", 8088);
+  http_refuse(h, "::1", 8090);
+  static const struct http_listener members[] = {{"127.0.0.1", 9001}, {"0.0.0.0", 9002}, {"::", 9003}, {"192.168.7.8", 9004}, {"::ffff:127.0.0.3", 9005}};
+  http_refuse_members(h, members, sizeof members / sizeof *members);
   http_refuse(h, "0.0.0.0", 8089);
   http_refuse_url(h, "mysql://u:p@w@good.test/db", 3306);
   http_refuse_url(h, "redis://127.0.0.5:7000/0", 6379);
   http_refuse_url(h, "redis+unix:///tmp/x", 6379);
   http_refuse_url(h, "sqlite:/x", 3306);
   http_refuse_url(h, "memory:", 6379);
-  static const struct { const char *at; int rc; } v[] = {{"127.0.0.1:8088", -1}, {"0.0.0.0:8088", -1}, {"127.0.0.2:8088", 0}, {"127.0.0.1:8089", -1}, {"127.0.0.7:8089", -1},
-                                                         {"127.0.0.5:7000", -1}, {"127.0.0.5:6379", 0}, {"127.0.0.1:90", 0}};
+  static const struct { const char *at; int rc; } v[] = {{"127.0.0.1:8088", -1}, {"0.0.0.0:8088", -1}, {"127.0.0.2:8088", -1}, {"127.0.0.1:8089", -1}, {"127.0.0.7:8089", -1},
+                                                         {"127.0.0.5:7000", -1}, {"127.0.0.5:6379", 0}, {"127.0.0.1:90", 0},
+    {"127.0.0.6:7000", -1}, {"[::ffff:127.0.0.6]:7000", -1}, {"[::1]:7000", -1}, {"[::]:8088", -1}, {"[::ffff:127.9.9.9]:8088", -1}, {"[::ffff:0.0.0.0]:8088", -1},
+    {"127.3.3.3:8090", -1}, {"[::ffff:127.0.0.2]:8090", -1}, {"[::ffff:127.0.0.2]:91", 0}, {"192.168.7.7:8087", -1}, {"[::ffff:192.168.7.7]:8087", -1},
+    {"192.168.7.9:8087", 0}, {"127.0.0.1:8087", 0}, {"192.168.7.7:8088", 0},
+    {"127.0.0.2:9001", -1}, {"[::ffff:127.0.0.2]:9001", -1}, {"[::1]:9001", -1}, {"0.0.0.0:9001", -1}, {"127.0.0.2:9002", -1}, {"127.0.0.2:9003", -1}, {"[::1]:9003", -1},
+    {"127.0.0.2:9004", 0}, {"192.168.7.8:9004", -1}, {"[::ffff:192.168.7.8]:9004", -1}, {"192.168.7.8:9001", 0}, {"127.0.0.1:9005", -1}};
   for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
     snprintf(url, sizeof url, "http://%s/", v[i].at);
     if (http_check_url(h, url, why) != v[i].rc) fail_msg("%s", url);
@@ -317,6 +340,88 @@ static void test_own(void **st) {
   free(get(h, "http://good.test:3306/", HTTP_BLOCKED));
   free(get(h, "http://good.test:8088/", HTTP_BLOCKED));
   http_free(h);
+}
+
+static struct http_call *begin(struct http *h, struct place *p, size_t size, int *fd) {
+  char url[64];
+  *p = (struct place){.size = size};
+  place_open(p);
+  snprintf(url, sizeof url, "http://127.0.0.1:%u/", p->port);
+  return http_begin(h, &(struct http_ask){.method = "GET", .url = url}, wake, fd);
+}
+
+/* Several answers of nobody else: what would come by itself has come then. */
+static void small_ones(struct http *h) {
+  for (int i = 0; i < 5; i++) {
+    struct place p;
+    int fd = eventfd(0, EFD_CLOEXEC);
+    struct pollfd woken = {.fd = fd, .events = POLLIN};
+    struct http_call *c = begin(h, &p, 0, &fd);
+    assert_int_equal(poll(&woken, 1, 60000), 1);
+    assert_string_equal(http_done(c)->body, "hi");
+    http_end(c);
+    place_close(&p);
+    close(fd);
+  }
+}
+
+static void comes(struct http_call *c, struct place *p, int fd) {
+  struct pollfd woken = {.fd = fd, .events = POLLIN};
+  assert_int_equal(poll(&woken, 1, 60000), 1);
+  assert_int_equal(http_done(c)->flaw, HTTP_ANSWERED);
+  assert_int_equal(http_done(c)->len, p->size);
+  place_close(p);
+  close(fd);
+}
+
+static void room(void *ctx) { http_room(*(struct http **)ctx); }
+
+/* A large answer is read while those that were read and those that wait to be stored leave room for it. Small ones never wait. */
+static void test_backlog(void **st) {
+  (void)st;
+  struct http *h = http_new();
+  struct wr_err err;
+  assert_int_equal(http_allow(h, "127.0.0.1/32:*", &err), WR_OK);
+  struct backlog b = {.most = LIMIT_HTTP_ANSWER_BYTES, .room = room, .ctx = &h};
+  struct place one, two;
+  int fd_one = eventfd(0, EFD_CLOEXEC), fd_two = eventfd(0, EFD_CLOEXEC);
+  http_backlog(h, &b);
+  struct attempt *a = wr_new(struct attempt);
+  attempt_weighs(a, &b, 1);
+  struct http_call *first = begin(h, &one, 100000, &fd_one);
+  small_ones(h);
+  assert_null(http_done(first));   /* one result waits to be stored */
+  attempt_free(a);
+  comes(first, &one, fd_one);
+  struct http_call *second = begin(h, &two, 100000, &fd_two);
+  small_ones(h);
+  assert_null(http_done(second));  /* nobody has taken the first one over */
+  http_end(first);
+  comes(second, &two, fd_two);
+  http_end(second);
+  assert_int_equal(atomic_load(&b.bytes), 0);
+  http_free(h);
+}
+
+/* What an attempt weighs is told when it goes, and only to whoever found no room. */
+static void count_room(void *ctx) { ++*(int *)ctx; }
+static void test_weights(void **st) {
+  (void)st;
+  int told = 0;
+  struct backlog b = {.most = 10, .room = count_room, .ctx = &told};
+  struct attempt *a = wr_new(struct attempt), *other = wr_new(struct attempt);
+  attempt_weighs(a, &b, 6);
+  attempt_weighs(other, &b, 3);
+  assert_true(backlog_room(&b, 1));
+  attempt_weighs(a, &b, 4);
+  assert_int_equal(told, 0);
+  assert_false(backlog_room(&b, 4));
+  attempt_weighs(a, NULL, 0);
+  assert_int_equal(told, 1);
+  attempt_free(other);
+  attempt_free(a);
+  assert_int_equal(told, 1);
+  assert_int_equal(atomic_load(&b.bytes), 0);
 }
 
 /* Calls that are given up at any moment are never told of. */
@@ -340,6 +445,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_special), cmocka_unit_test(test_read_address), cmocka_unit_test(test_rules), cmocka_unit_test(test_urls), cmocka_unit_test(test_join),
     cmocka_unit_test(test_headers), cmocka_unit_test(test_lines), cmocka_unit_test(test_pick), cmocka_unit_test(test_next), cmocka_unit_test(test_names),
-    cmocka_unit_test(test_pinned), cmocka_unit_test(test_own), cmocka_unit_test(test_given_up)};
+    cmocka_unit_test(test_pinned), cmocka_unit_test(test_own), cmocka_unit_test(test_backlog), cmocka_unit_test(test_weights), cmocka_unit_test(test_given_up)};
   return cmocka_run_group_tests_name("http", tests, NULL, NULL);
 }
