@@ -197,6 +197,8 @@ static void programs_fail(void **state) {
   keep("r", NULL, 0);
   program("silent", "exit 0");
   ends("'silent'", ATTEMPT_FAIL, "Analyzer silent: its program answered nothing");
+  program("prints", "echo one; echo '{\"verdict\":\"done\"}'");
+  ends("'prints'", ATTEMPT_FAIL, "reports a result. It said last \"{\\\"verdict\\\":\\\"done\\\"}\"");
   program("broken", "echo one; echo 'no such thing' >&2; exit 9");
   ends("'broken'", ATTEMPT_FAIL, "ended with 9. It said last \"no such thing\"");
   program("fatal", "exit 125");
@@ -250,7 +252,8 @@ static void a_call_has_its_time(void **state) {
   program("sleeps", "exec sleep 1000");
   struct attempt *a = h_await(begin("'sleeps'", "short")->ti);
   assert_int_equal(a->end, ATTEMPT_FAIL);
-  assert_non_null(strstr(a->error, "within 0.2 s (analyzerTimeout)"));
+  assert_non_null(strstr(a->error, "Analyzer sleeps: it did not answer within 0.2 s (analyzerTimeout)"));
+  assert_false(a->asked);            /* the call has failed, and counts: nobody has asked it to stop */
   attempt_free(a);
 }
 
