@@ -57,6 +57,23 @@ enum exec_says exec_offers_say(const char *text, const char *type, int64_t versi
   return EXEC_UNSAID;
 }
 
+void exec_offers_analyzer(struct buf *b, const char *name, int64_t version, const char *why) {
+  buf_printf(b, "?%s/%lld/", name, (long long)version);
+  add_line(b, why);
+}
+
+bool exec_offers_no_analyzer(const char *text, const char *name, int64_t version, char *why, size_t why_n) {
+  size_t n = strlen(name);
+  for (const char *line = text ? text : ""; *line; line = next_line(line)) {
+    if (*line != '?' || strncmp(line + 1, name, n) != 0 || line[n + 1] != '/') continue;
+    char *end = NULL;
+    if (strtoll(line + n + 2, &end, 10) != version || *end != '/') continue;
+    snprintf(why, why_n, "%.*s", (int)strcspn(end + 1, "\n"), end + 1);
+    return true;
+  }
+  return false;
+}
+
 bool exec_offers_any(const char *text, const char *type) {
   for (const char *line = text ? text : ""; *line; line = next_line(line)) {
     const char *at = of_type(line, type);
@@ -68,7 +85,7 @@ bool exec_offers_any(const char *text, const char *type) {
 void exec_offers_each(const char *text, void (*fn)(void *ctx, const char *name, size_t n), void *ctx) {
   for (const char *line = text ? text : ""; *line; line = next_line(line)) {
     size_t n = strcspn(line, " \n");
-    if (*line == '/' || line[n] != ' ') continue;
+    if (*line == '/' || *line == '?' || line[n] != ' ') continue;
     const char *at = line + n + 1;
     if (at[strcspn(at, " \n")] != ' ') fn(ctx, line, n);
   }

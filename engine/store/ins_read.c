@@ -247,7 +247,8 @@ enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct 
   while (cursor_next(&c)) {
     struct node_offer o = {cell_i64(&c.cell[0]), cell_text(&c.cell[1], NULL), cell_text(&c.cell[2], NULL),
                            cell_text(&c.cell[3], NULL), cell_i64(&c.cell[4]), cell_text(&c.cell[5], NULL),
-                           cell_text(&c.cell[6], NULL), cell_i64(&c.cell[7]) != 0, cell_text(&c.cell[8], NULL)};
+                           cell_text(&c.cell[6], NULL), cell_i64(&c.cell[7]) != 0, cell_text(&c.cell[8], NULL),
+                           cell_text(&c.cell[9], NULL)};
     if (fn(ctx, &o)) break;
   }
   return cursor_end(&c, WR_OK, err);

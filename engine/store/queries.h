@@ -154,8 +154,8 @@
     "JOIN task_node d ON d.node_id=n.node_id JOIN task_flow_ins i ON i.fi_id=n.fi_id " \
     "JOIN task_flow_history h ON h.flow_id=i.flow_id AND h.flow_version=i.flow_version WHERE n.ni_id=?1") \
   X(Q_INS_TASKS, "SELECT " TASK_COLS(D) " FROM task_ins" D(PRIMARY) " WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
-  X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble, labels, drain_at IS NOT NULL, executors " \
-    "FROM engine_node WHERE state='LIVE'") \
+  X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble, labels, drain_at IS NOT NULL, executors, " \
+    "roles FROM engine_node WHERE state='LIVE'") \
   X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal`, run_no " \
     "FROM task_attempt WHERE ti_id=?1 ORDER BY epoch") \
   X(Q_RUN_TIMES, "SELECT i.ti_id, i.state, i." D(START) ", i." D(END) ", (SELECT SUM(" D(SPENT) ") FROM task_attempt t " \

@@ -38,7 +38,7 @@ struct reader;
 struct node_offer {
   int64_t incarnation; const char *types, *users, *host; int64_t slots; const char *trouble, *labels;
   bool drains;                    /* it is wished that it drains */
-  const char *executors;
+  const char *executors, *roles;
 };
 typedef int node_offer_fn(void *ctx, const struct node_offer *o);
 enum wr_rc reader_offers(struct reader *r, node_offer_fn *fn, void *ctx, struct wr_err *err) WR_MUST;

@@ -149,11 +149,26 @@ static void on_http(struct call *c) {
 
 /* ---- a program ---- */
 
+/* Another member may be able to call it: it goes back without a count, and this one takes no more of it until its clerk has looked
+ * again. */
+static void not_here(struct call *c, struct added *by) {
+  atomic_store(&by->offered, false);
+  atomic_store(&by->doubted, true);
+  if (by->doubt) by->doubt(by->ctx);
+  end(c, WX_NEVER, false, NULL);
+}
+
 static void run_program(struct call *c, struct added *by) {
+  const struct worker *w = c->x->w;
   char err[LIMIT_ERROR_BYTES] = "";
+  int fd = w->o.shell_allowed && w->spawner ? program_file(by, err, sizeof err) : -1;
+  if (fd < 0) {
+    not_here(c, by);
+    return;
+  }
   c->phase = RUNNING;
   c->h->timer(c->x, c->h->now_us(c->x) + def_of(c)->analyzer_timeout_us);
-  if (program_analyze(c->h, c->x, by, &c->look->request, err, sizeof err)) fails(c, WX_FAIL, err);
+  if (program_analyze(c->h, c->x, by, fd, &c->look->request, err, sizeof err)) fails(c, WX_FAIL, err);
 }
 
 void analysis_heard(struct wx_exec *x, const void *p, size_t n) {
