@@ -45,7 +45,7 @@ static bool runs_tasks(const json_t *all, json_int_t member) {
   return !known;
 }
 
-/* "2/3": that many members offer it; and the first reason of one that runs tasks and does not. Where none runs tasks, that is it. */
+/* "2/3": that many members offer it; and the first reason of one that runs tasks and does not. Where none runs tasks, any. */
 static void members(const json_t *x, const json_t *all, struct table *t) {
   const json_t *list = json_object_get(x, "members");
   const char *why = NULL, *any = NULL;

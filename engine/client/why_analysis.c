@@ -65,14 +65,14 @@ const char *why_no_call(const struct view *v, const struct why_members *m, const
   if (c.live == 0)
     snprintf(text, n, "No member that calls analyzers is alive: one whose --roles name api or runner.");
   else if (c.can == 0)
-    snprintf(text, n, "None of the members that call analyzers (%zu) can call %s: of member %" PRId64 " on host %s: %s", c.live, name,
-             c.member, c.host, c.reason);
+    snprintf(text, n, "None of the members that call analyzers (%zu) can call %s: of member %" PRId64 " on host %s: %s", c.live,
+             name, c.member, c.host, c.reason);
   else if (c.awake == 0)
     snprintf(text, n, "Of the members that can call its analyzer (%zu), each drains and takes no task: end a drain (`weir member "
              "undrain`), or start another one.", c.can);
   else if (row->fi != 0) return NULL; /* its flow may be paused */
   else
-    return snprintf(text, n, "It is analysed when a member that can call its analyzer (there %s %zu) has room for it: each makes %d "
-                    "calls at once.", c.can == 1 ? "is" : "are", c.can, LIMIT_ANALYSES_AT_ONCE), "NO_SLOT";
+    return snprintf(text, n, "It is analysed when a member that can call its analyzer (there %s %zu) has room for it: each makes "
+                    "%d calls at once.", c.can == 1 ? "is" : "are", c.can, LIMIT_ANALYSES_AT_ONCE), "NO_SLOT";
   return "NO_EXECUTOR";
 }

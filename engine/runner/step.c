@@ -77,8 +77,8 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
   return STORE_OK;
 }
 
-/* The task is ANALYZING. An analyzer that this node cannot call (a program that it lacks, or may not start) is left to a member that
- * can. What cannot be found out is claimed: the call says what is wrong. */
+/* The task is ANALYZING. An analyzer that this node cannot call (a program that it lacks, or may not start) is left to a member
+ * that can. What cannot be found out is claimed: the call says what is wrong. */
 static bool can_call(const struct stepper *s, const struct cached *c, uint32_t task) {
   struct defs *d = s->env->defs;
   const struct task *t = &c->run->task[task].t;

@@ -48,8 +48,8 @@ const char *member_state_name(enum member_state s) {
   return name[s];
 }
 
-/* It is drained once it has told that it has read this wish and runs nothing: from that wish on it takes nothing. One that runs no
- * task type may call analyzers, which is what runs on it. */
+/* It is drained once it has told that it has read this wish and runs nothing: from that wish on it takes nothing. One that runs
+ * no task type may call analyzers, which is what runs on it. */
 enum member_state member_living(const struct member_row *m) {
   if (m->wish.at_us == 0) return MEMBER_LIVE;
   bool idle = m->told.drain_seen_us == m->wish.at_us && m->told.running == 0;

@@ -149,8 +149,8 @@ static void on_http(struct call *c) {
 
 /* ---- a program ---- */
 
-/* Another member may be able to call it: it goes back without a count, and this one takes no more of it until its clerk has looked
- * again. */
+/* Another member may be able to call it: it goes back without a count, and this one takes no more of it until its clerk has
+ * looked again. */
 static void not_here(struct call *c, struct added *by) {
   atomic_store(&by->offered, false);
   atomic_store(&by->doubted, true);
