@@ -524,6 +524,18 @@ bool queues_claim(struct queues *q, int64_t ti) {
   return true;
 }
 
+void queues_unpaid(struct queues *q, int64_t ti) {
+  const struct hold *h = map64_get(&q->holds, ti);
+  if (h == NULL || h->running == 0) return;
+  for (int i = 0; i < LIMITS_OF_ONE; i++) {
+    struct limit *l = limit_of(h, i);
+    if (!l || l->count == 0 || !(q->env->single || is_locked(q, l))) continue;
+    l->rate_us -= l->each_us;
+    q->rates = l->rate_dirty = true;
+    ripen(q, l);
+  }
+}
+
 static void unpick(struct hold *h) {
   if (h->picked) count_picked(h, false);
   h->picked = false;

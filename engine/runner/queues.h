@@ -175,6 +175,9 @@ bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti);
 bool queues_is_of(struct queues *q, int64_t ti, const char *type);
 /* The claim of a held task is in the batch under way: its rates are paid. False: no room any more (others were faster). */
 bool queues_claim(struct queues *q, int64_t ti);
+/* Its attempt comes back in the batch under way and has never begun: the rates that its claim has paid get their start back. Where
+ * other nodes work on the store, only those whose limits this batch has locked. */
+void queues_unpaid(struct queues *q, int64_t ti);
 void queues_release(struct queues *q, int64_t ti);        /* picked, and its hint has come to nothing */
 void queues_started(struct queues *q, int64_t ti);        /* its claim is committed */
 void queues_ended(struct queues *q, int64_t ti);          /* an attempt of it has ended */
