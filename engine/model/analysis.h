@@ -113,6 +113,7 @@ struct analysis {
   const struct analyzer *analyzer;  /* analyzer_of(); the attempt's definition, or its executor, keeps it alive. NULL: it is gone */
   uint32_t attempt;                 /* epoch of the attempt that is looked at: its log, its fence, `attempt` of the request */
   bool failed;                      /* that attempt failed: class FAIL, whatever its exit code */
+  char *user;                       /* of its queue: users take turns; malloc'ed, NULL = "" */
   struct evidence evidence;         /* the worker's */
   struct verdict verdict;           /* out, with ATTEMPT_OK */
 };

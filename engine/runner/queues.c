@@ -20,8 +20,8 @@ static struct limit *limit_find(const struct queues *q, const char *user, const 
 void queues_limits(const struct queues *q, const char *user, const char *group, struct limit *out[4]) {
   out[0] = *group ? limit_find(q, user, group) : NULL;
   out[1] = *user ? limit_find(q, user, "") : NULL;
-  out[2] = *group && *user ? limit_find(q, "", group) : NULL;
-  out[3] = *user == '\1' ? NULL : q->everything; /* clean-ups: cache.h */
+  out[2] = *group && *user && *user != '\1' ? limit_find(q, "", group) : NULL; /* clean-ups, analyses: cache.h */
+  out[3] = *user == '\1' ? NULL : q->everything;
 }
 
 static void leave_list(struct queues *q, struct kept *k);

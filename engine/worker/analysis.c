@@ -326,7 +326,7 @@ static int analysis_start(const wx_host *h, wx_exec *x, char *err, size_t err_n)
     return 0;
   }
   c->look = look_new((struct look){.ti = x->a->ti, .def = def_task_ref(x->a->def), .analyzer = a->analyzer, .attempt = a->attempt,
-                                   .failed = a->failed, .task = task_json(x)}, x);
+                                   .failed = a->failed, .task = task_json(x), .user = wr_strdup(a->user ? a->user : "")}, x);
   post(c, READING, LOOK_EVIDENCE);
   return 0;
 }

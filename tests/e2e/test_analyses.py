@@ -78,6 +78,23 @@ class One(Case):
         for ti in looked:
             self.assertEqual(self.ended(at, ti)["state"], "SUCCESS")
 
+    def test_users_take_turns(self):
+        """As many calls as a member makes at once are those of one user; who comes then waits for two of them at most."""
+        (self.tmp / "tokens").mkdir()
+        self.program("slow", f"cd {self.tmp}/tokens\necho $WEIR_TI_ID >>../slow.calls\n"
+                             "until mv a ../used.$$ || mv b ../used.$$; do sleep 0.5; done 2>/dev/null\n" + DONE)
+        at = self.start()
+        self.analyzer(at, "slow")
+        body = {"taskType": "ECHO", "taskContent": "x", "taskConfig": {"analyzer": "slow", "analyzerTimeout": "1h"}}
+        at.post("/exec/tasks", {"tasks": [{**body, "user": "many"}] * 80})
+        until("as many as may be are called", lambda: self.calls("slow") == 64)
+        one = at.post("/exec/task", {**body, "user": "one"})["tiId"]
+        self.state(at, one, "ANALYZING", "NO_SLOT")
+        for token in "ab":
+            (self.tmp / "tokens" / token).write_text("")
+        until("two more are called", lambda: self.calls("slow") == 66)
+        self.assertIn(str(one), (self.tmp / "slow.calls").read_text().splitlines())
+
     def test_a_call_that_failed_says_so(self):
         self.program("bad", "echo oh no; exit 1\n")
         at = self.start()
