@@ -95,11 +95,11 @@ static void hand_back(struct member *x, int64_t run_us) {
 
 /* A claim that came to nothing was no start. One that ran, and was told to stop, was. */
 static void what_never_began_gives_its_rate_back(void **st) {
-  struct member *a = join(0, 0, 10), *b = join(1, 0, 10);
+  struct member *a = join(0, 10, 0), *b = join(1, 10, 0);
   struct queue_row r = row("u");
   struct made one;
   (void)st;
-  begin();
+  definition = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"SHELL\",\"taskContent\":\"true\"}");
   r.rate_count = 1;
   r.rate_per_us = 3600 * SEC;
   assert_true(memdb_set_queue(db, &r));
