@@ -30,20 +30,39 @@ static void location(const json_t *x, struct table *t) {
   buf_done(&b);
 }
 
-/* "2/3": that many members offer it; and the first reason of one that does not. */
-static void members(const json_t *x, struct table *t) {
+/* That a member without the role worker runs nothing is no reason that anybody can mend. all: GET /members. */
+static bool runs_tasks(const json_t *all, json_int_t member) {
+  bool known = false;
+  for (size_t i = 0; i < json_array_size(all); i++) {
+    const json_t *m = json_array_get(all, i), *roles = json_object_get(m, "roles");
+    if (json_integer_value(json_object_get(m, "memberId")) != member) continue;
+    known = true;
+    for (size_t k = 0; k < json_array_size(roles); k++) {
+      const char *role = json_string_value(json_array_get(roles, k));
+      if (role && strcmp(role, "worker") == 0) return true;
+    }
+  }
+  return !known;
+}
+
+/* "2/3": that many members offer it; and the first reason of one that runs tasks and does not. Where none runs tasks, any. */
+static void members(const json_t *x, const json_t *all, struct table *t) {
   const json_t *list = json_object_get(x, "members");
-  const char *why = NULL;
-  size_t n = json_array_size(list), offer = 0;
+  const char *why = NULL, *any = NULL;
+  size_t n = json_array_size(list), offer = 0, worker = 0;
   char s[64];
   for (size_t i = 0; i < n; i++) {
     const json_t *m = json_array_get(list, i);
+    const char *says = json_string_value(json_object_get(m, "why"));
+    bool runs = runs_tasks(all, json_integer_value(json_object_get(m, "memberId")));
     offer += json_is_true(json_object_get(m, "offers"));
-    if (!why) why = json_string_value(json_object_get(m, "why"));
+    worker += runs;
+    if (!any) any = says;
+    if (!why && runs) why = says;
   }
   snprintf(s, sizeof s, "%zu/%zu", offer, n);
   table_cell(t, s);
-  table_cell(t, why);
+  table_cell(t, worker ? why : any);
 }
 
 static void types(const json_t *x, struct table *t) {
@@ -57,8 +76,8 @@ static void types(const json_t *x, struct table *t) {
   buf_done(&b);
 }
 
-/* list: a reference that this frees. */
-static void print(const struct config *c, const struct what *w, json_t *list) {
+/* list: a reference that this frees. all: GET /members, where executors are shown in a table. */
+static void print(const struct config *c, const struct what *w, json_t *list, const json_t *all) {
   static const char *const titles[][6] = {{"TYPE", "VERSION", "MODE", "LOCATION", "OFFERED", "WHY NOT"},
                                           {"TYPE", "VERSION", "MODE", "LOCATION", "MAY ADD"}};
   struct table t;
@@ -72,7 +91,7 @@ static void print(const struct config *c, const struct what *w, json_t *list) {
       table_number(&t, json_integer_value(json_object_get(x, w->version)));
       table_cell(&t, json_string_value(json_object_get(x, "mode")));
       location(x, &t);
-      if (w->n == EXECUTOR) members(x, &t);
+      if (w->n == EXECUTOR) members(x, all, &t);
       else types(x, &t);
     }
     table_end(&t, stdout);
@@ -80,31 +99,35 @@ static void print(const struct config *c, const struct what *w, json_t *list) {
   json_decref(list);
 }
 
-/* one: a reference that this takes. */
-static void print_one(const struct config *c, const struct what *w, json_t *one) {
-  json_t *list = json_array();
-  json_array_append_new(list, one);
-  print(c, w, list);
+/* *all: a reference; NULL where nothing of it is shown. */
+static enum wr_rc ask_members(const struct config *c, const struct what *w, struct client *k, json_t **all, struct wr_err *err) {
+  *all = NULL;
+  return w->n == EXECUTOR && !config_num(c, OPT_SHAPE) ? client_ask(k, "GET", "/members", NULL, all, err) : WR_OK;
 }
 
 /* ---- what is asked ---- */
 
 static enum wr_rc list(const struct config *c, const struct what *w, struct client *k, struct wr_err *err) {
-  json_t *all;
+  json_t *all, *who = NULL;
   char path[16];
   if (c->n_args != 1) return wr_err_set(err, WR_BAD_REQUEST, "`weir %s ls` takes no name.", w->verb);
   snprintf(path, sizeof path, "/%s", w->verb);
-  enum wr_rc rc = client_list(k, path, &all, err);
-  if (!rc) print(c, w, all);
+  enum wr_rc rc = ask_members(c, w, k, &who, err);
+  if (!rc) rc = client_list(k, path, &all, err);
+  if (!rc) print(c, w, all, who);
+  json_decref(who);
   return rc;
 }
 
 static enum wr_rc add(const struct config *c, const struct what *w, struct client *k, const json_t *body, struct wr_err *err) {
-  json_t *made;
+  json_t *made, *who = NULL, *list = json_array();
   char path[16];
   snprintf(path, sizeof path, "/%s", w->verb);
-  enum wr_rc rc = client_ask(k, "POST", path, body, &made, err);
-  if (!rc) print_one(c, w, made);
+  enum wr_rc rc = ask_members(c, w, k, &who, err); /* first: once it is made, nothing may fail */
+  if (!rc) rc = client_ask(k, "POST", path, body, &made, err);
+  if (!rc) json_array_append_new(list, made), print(c, w, json_incref(list), who);
+  json_decref(list);
+  json_decref(who);
   return rc;
 }
 

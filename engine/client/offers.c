@@ -1,8 +1,9 @@
 /* The members of the cluster, as last read: see offers.h. */
 #include "offers.h"
 #include <stdlib.h>
-#include "exec_offers.h"
 #include <string.h>
+#include "analysis.h"
+#include "exec_offers.h"
 
 #define FRESH_US 1000000
 #define OFFERS_MAX 1000               /* nodes that are looked at */
@@ -21,6 +22,13 @@ void offers_end(struct offers *o) {
 
 /* ---- reading ---- */
 
+static bool in_list(const char *list, const char *word) {
+  size_t n = strlen(word);
+  for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
+    if (strcspn(p, ",") == n && memcmp(p, word, n) == 0) return true;
+  return false;
+}
+
 static void free_rows(struct read_set *s) { free(((struct offer_set *)s)->v); }
 
 static int offer_keep(void *ctx, const struct node_offer *row) {
@@ -29,6 +37,7 @@ static int offer_keep(void *ctx, const struct node_offer *row) {
   if (set->n == OFFERS_MAX) return 1;
   struct offer *v = WR_PUSH(set->v, set->n, set->cap);
   *v = (struct offer){.incarnation = row->incarnation, .slots = row->slots, .drains = row->drains,
+                      .analyses = row->roles && analysis_roles(in_list(row->roles, "api"), in_list(row->roles, "runner")),
                       .labels = arena_strdup(&set->base.text, row->labels ? row->labels : ""),
                       .types = arena_strdup(&set->base.text, row->types ? row->types : ""),
                       .users = arena_strdup(&set->base.text, row->users ? row->users : ""),
@@ -64,13 +73,6 @@ struct offer_set *offers_get(struct offers *o, struct store *s) {
 }
 
 /* ---- one of them ---- */
-
-static bool in_list(const char *list, const char *word) {
-  size_t n = strlen(word);
-  for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
-    if (strcspn(p, ",") == n && memcmp(p, word, n) == 0) return true;
-  return false;
-}
 
 static bool added_runs(const struct offer *v, const char *type, int64_t version) {
   char why[8];

@@ -13,7 +13,7 @@
 struct offer {
   int64_t incarnation, slots;
   const char *types, *users, *host, *labels;
-  bool drains;
+  bool drains, analyses;          /* analyses: it calls analyzers */
   const char *executors;          /* of those that were registered at run time: exec_offers.h */
   const struct node_trouble *trouble;
 };

@@ -12,6 +12,7 @@
 #include "offers.h"
 #include "registry.h"
 #include "runner.h"
+#include "why_analysis.h"
 #include "why_queue.h"
 
 enum { TEXT_BYTES = WHY_TEXT_BYTES, HOST_BYTES = 256, LACKS_BYTES = 200 };
@@ -298,17 +299,33 @@ static void queue_of_task(struct why *w, const struct task_row *row, const struc
   else if (alone) queued(w, alone->type, alone->config, row, of ? of : &own);
 }
 
+/* ---- it is analysed ---- */
+
+static void analysing(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone) {
+  char text[TEXT_BYTES];
+  const char *type = def ? def->type : alone ? alone->type : NULL, *code = NULL;
+  const struct why_members m = {w->set, w->me, w->drains};
+  if (row->t.state == TASK_RETRY_WAIT) why_call_later(row, text, sizeof text), code = "RETRY_WAIT";
+  else if (row->t.state == TASK_QUEUED && type)
+    code = why_no_call(w->v, &m, row, type, def ? def->config : alone->config, text, sizeof text);
+  if (code) why_put(w, code, text);
+}
+
 static void task_why(struct why *w, const struct task_row *row, const struct task_def *def, const struct async_row *alone,
                      const struct queue_view *of) {
   if (task_final(row->t.state)) return;
   bool analysed = row->t.phase == PHASE_ANALYSE && row->t.state != TASK_PAUSED;
-  if (analysed || row->t.phase == PHASE_CHILDREN) return; /* its state says it */
+  if (row->t.phase == PHASE_CHILDREN) return; /* its state says it */
   if (row->t.phase == PHASE_DELETE && row->t.state == TASK_CREATED) {
     why_put(w, "STOPPING", "It is being deleted: the tasks that it added go first.");
     return;
   }
   why_ask(w);
   if ((row->t.owner != 0 && stuck(w, row)) || (row->fi != 0 && set_aside(w, row->fi))) return;
+  if (analysed) {
+    analysing(w, row, def, alone);
+    return;
+  }
   switch (row->t.state) {
   case TASK_CREATED: why_put(w, "NOT_STARTED", "It was submitted to be started later; it starts when it is run."); break;
   case TASK_BLOCKED: held(w, row); break;

@@ -147,7 +147,7 @@ unsigned analyse_apply(const struct step *s) {
 /* Which sentence it is that came with a report is decided where the report is read. */
 const char *analyse_error(const struct task *t, const struct task *was, const char *text) {
   if (was->phase == PHASE_RUN) return t->end_as == TASK_SUCCESS ? "" : text;
-  if (t->phase == PHASE_ANALYSE) return NULL; /* a call that failed and is made again leaves what the attempt said */
+  if (t->phase == PHASE_ANALYSE) return t->state == TASK_RETRY_WAIT ? text : NULL; /* a call failed */
   if (t->state == TASK_SUCCESS) return "";
   return t->state == TASK_CANCELED ? "Canceled." : text;
 }

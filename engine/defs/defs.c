@@ -434,6 +434,15 @@ const struct analyzer *defs_analyzer_of(const struct defs *d, const struct task_
   return analyzer_of(t, version != 0 ? executor_at(d, t->type, version) : t->executor);
 }
 
+const struct executor *defs_analyzer_known(const struct defs *d, const char *name) {
+  return d->analyzers.types ? registry_find(d->analyzers.types, name, 0) : NULL;
+}
+
+bool defs_analyzer_here(const struct defs *d, const struct analyzer *a) {
+  const struct executor *x = a && a->kind == ANALYZER_NAMED ? defs_analyzer_known(d, a->name) : NULL;
+  return !x || atomic_load(&x->added->offered);
+}
+
 /* After that a version is old whose type another node has registered anew. While the store is away, what was known last
  * serves. */
 static bool looks_again(struct defs *d, const struct task_def *t) {

@@ -52,6 +52,11 @@ enum wr_rc defs_task_by(struct defs *d, struct reader *r, int64_t task_id, int64
 enum wr_rc defs_place(struct defs *d, struct task_def *t, int64_t version, struct wr_err *err) WR_MUST;
 /* The analyzer of an instance of t that has that version of its executor (0: of none that was registered). NULL: none. */
 const struct analyzer *defs_analyzer_of(const struct defs *d, const struct task_def *t, int64_t version);
+/* Can this node call it, as far as the node's clerk knows? One that was registered and is not known here is called: the call
+ * looks into the store. Any thread. */
+bool defs_analyzer_here(const struct defs *d, const struct analyzer *a);
+/* The one of that name as this node knows it, without a look; NULL = it does not. Any thread. */
+const struct executor *defs_analyzer_known(const struct defs *d, const char *name);
 /* This node has registered it: no look is needed. Any thread. */
 void defs_type_learn(struct defs *d, const char *type, bool cleans_up);
 /* Executors that were registered at run time become entries of `types`, the registry of defs_executors(), and analyzers entries

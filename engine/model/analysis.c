@@ -30,6 +30,7 @@ void analysis_free(struct analysis *a) {
   if (!a) return;
   evidence_done(&a->evidence);
   verdict_done(&a->verdict);
+  free(a->user);
   free(a);
 }
 

@@ -106,13 +106,15 @@ void evidence_done(struct evidence *e);
  *   ATTEMPT_FAIL      the call failed (no answer, one that is refused, a time-out, an exit code): to be tried again while calls
  *                     are left; `error` is a sentence that begins with "Analyzer"
  *   ATTEMPT_FATAL     no more calls: exit 125, an answered 4xx but 408 425 429, a built-in one that cannot read its result
- *   ATTEMPT_HANDBACK  given up: it was told to stop, or the member stops or cannot make the call just now. No call is counted
+ *   ATTEMPT_HANDBACK  given up: it was told to stop, or the member stops or cannot make this call (a program that it has not, or
+ *                     may not start). No call is counted
  *   ATTEMPT_LOST      as ever: the member is fenced or dead. No call is counted
  * `error`, `result`, `exit_code`, `log` of the attempt: error alone is set. */
 struct analysis {
   const struct analyzer *analyzer;  /* analyzer_of(); the attempt's definition, or its executor, keeps it alive. NULL: it is gone */
   uint32_t attempt;                 /* epoch of the attempt that is looked at: its log, its fence, `attempt` of the request */
   bool failed;                      /* that attempt failed: class FAIL, whatever its exit code */
+  char *user;                       /* of its queue: users take turns; malloc'ed, NULL = "" */
   struct evidence evidence;         /* the worker's */
   struct verdict verdict;           /* out, with ATTEMPT_OK */
   bool final;                       /* out, with ATTEMPT_OK: it failed by an answer that is not asked for again (4xx): a verdict

@@ -93,6 +93,11 @@ struct attempt {
   uint64_t skip_edges;              /* OK: out-edges of its node that it leaves out (run.h); no executor does so yet */
 };
 
+/* It came back and nothing of it has ever begun: its claim is no start of a task. Of one without a process that is not known. */
+static inline bool attempt_unpaid(const struct attempt *a) {
+  return a->end == ATTEMPT_HANDBACK && a->run_us == 0 && a->policy.slot == SLOT_PROCESS && !a->cleanup;
+}
+
 /* Parameters of a flow instance: canonical JSON text, shared. */
 struct params { atomic_uint refs; char text[]; };
 struct params *params_new(const char *text);

@@ -1,5 +1,6 @@
 /* What this node offers of the executors that were registered at run time: clerk.h. */
 #include "clerk.h"
+#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "log_place.h"
 #include "mem.h"
 #include "registry.h"
+#include "run_as.h"
 
 #define LOOK_US 1000000           /* a member sees what another one has registered within so long, and the time of a read */
 #define CHECK_US 5000000          /* files may change without a word */
@@ -33,8 +35,7 @@ struct clerk {
   uint64_t n_begun, n_done;         /* rounds */
   /* the thread's: */
   int64_t checked_us;               /* when files were checked last, monotonic */
-  uint64_t known;                   /* registry_changes() that the runner was told of */
-  uint64_t known_analyzers;         /* the same of analyzers, as they were checked last */
+  uint64_t known;                   /* changes() that the runner was told of */
   char *told;                       /* what this node's row says; NULL = nothing so far */
   int64_t told_as;                  /* in the row of this incarnation */
   bool store_away;                  /* it was said */
@@ -52,9 +53,17 @@ static bool can_run(const struct clerk *c, struct added *a, char *why, size_t n)
   return added_check(a, why, n);
 }
 
+/* A URL that may not be asked from here may be asked from another member; one whose name leads to such an address is found by the
+ * call alone. */
 static bool can_call(const struct clerk *c, struct added *a, char *why, size_t n) {
-  const char *none = a->mode == ADDED_PROGRAM ? c->o.why_no_program : NULL;
-  return none ? snprintf(why, n, "%s", none), false : added_check(a, why, n);
+  if (a->mode != ADDED_PROGRAM) return added_check(a, why, n);
+  if (c->o.why_no_call) return snprintf(why, n, "%s", c->o.why_no_call), false;
+  json_t *config = a->config ? json_loads(a->config, 0, NULL) : NULL;
+  const char *user = json_string_value(json_object_get(config, "user"));
+  bool may = !c->o.run_as || run_as_allows(c->o.run_as, user) == RUN_AS_ALLOWED;
+  if (!may) snprintf(why, n, "This member runs nothing as the user %.64s (see --run-as).", user ? user : "that it names");
+  json_decref(config);
+  return may && added_check(a, why, n);
 }
 
 /* ---- where members listen ---- */
@@ -108,14 +117,13 @@ static void look_at_members(struct clerk *c) {
   free(l.v);
 }
 
-static void check_analyzers(struct clerk *c, struct buf *text) {
-  c->known_analyzers = registry_changes(c->o.analyzers);
-  if (!c->o.calls) return;
-  for (const struct executor *x = registry_next_added(c->o.analyzers, NULL); x; x = registry_next_added(c->o.analyzers, x)) {
-    char why[WHY_BYTES] = "", name[EXEC_NAME];
-    bool can = can_call(c, x->added, why, sizeof why);
-    exec_offers_add(text, exec_offers_analyzer(name, x->ops.name), x->version, can ? NULL : why);
-  }
+/* Those that are registered now, where this node calls any. */
+static const struct executor *next_analyzer(const struct clerk *c, const struct executor *prev) {
+  return c->o.analyzers ? registry_next_added(c->o.analyzers, prev) : NULL;
+}
+
+static uint64_t changes(const struct clerk *c) {
+  return registry_changes(c->o.types) + (c->o.analyzers ? registry_changes(c->o.analyzers) : 0);
 }
 
 /* All current ones, and what is to be told of them. True: some are offered that were not, or the reverse. */
@@ -130,12 +138,26 @@ static bool check_all(struct clerk *c, struct buf *text) {
     moved |= atomic_exchange(&x->added->offered, can) != can;
     exec_offers_add(text, x->ops.name, x->version, can ? NULL : why);
   }
-  check_analyzers(c, text);
+  return moved;
+}
+
+/* The same of analyzers. */
+static bool check_analyzers(struct clerk *c, struct buf *text) {
+  bool moved = false;
+  for (const struct executor *x = next_analyzer(c, NULL); x; x = next_analyzer(c, x)) {
+    char why[WHY_BYTES] = "", name[EXEC_NAME];
+    atomic_store(&x->added->doubted, false);
+    bool can = can_call(c, x->added, why, sizeof why);
+    moved |= atomic_exchange(&x->added->offered, can) != can;
+    exec_offers_add(text, exec_offers_analyzer(name, x->ops.name), x->version, can ? NULL : why);
+  }
   return moved;
 }
 
 static bool any_doubt(const struct clerk *c) {
   for (const struct executor *x = registry_next_added(c->o.types, NULL); x; x = registry_next_added(c->o.types, x))
+    if (atomic_load(&x->added->doubted)) return true;
+  for (const struct executor *x = next_analyzer(c, NULL); x; x = next_analyzer(c, x))
     if (atomic_load(&x->added->doubted)) return true;
   return false;
 }
@@ -164,7 +186,7 @@ static void tell(struct clerk *c, const struct buf *text) {
 }
 
 static void tell_runner(struct clerk *c) {
-  uint64_t now = registry_changes(c->o.types);
+  uint64_t now = changes(c);
   if (now != c->known && c->runner) runner_types_changed(c->runner);
   c->known = now;
 }
@@ -172,13 +194,13 @@ static void tell_runner(struct clerk *c) {
 static void one_round(struct clerk *c, bool asked) {
   struct buf text = BUF_INIT;
   int64_t now = clock_mono_us();
-  bool well = look(c), changed = registry_changes(c->o.types) != c->known;
-  changed |= registry_changes(c->o.analyzers) != c->known_analyzers;
+  bool well = look(c), changed = changes(c) != c->known;
   bool incomplete = c->runner && c->told && c->told_as != runner_incarnation(c->runner);
   look_at_members(c);
   if (asked || changed || incomplete || any_doubt(c) || now - c->checked_us >= CHECK_US) {
     c->checked_us = now;
-    if (check_all(c, &text)) registry_changed(c->o.types);
+    bool types = check_all(c, &text), calls = check_analyzers(c, &text);
+    if (types || calls) registry_changed(c->o.types); /* the runner looks at what is QUEUED, too */
     tell_runner(c);
     if (well) tell(c, &text);
   }
@@ -187,9 +209,7 @@ static void one_round(struct clerk *c, bool asked) {
 
 /* ---- the thread ---- */
 
-static bool has_any(const struct clerk *c) {
-  return registry_next_added(c->o.types, NULL) || (c->o.calls && registry_next_added(c->o.analyzers, NULL));
-}
+static bool has_any(const struct clerk *c) { return registry_next_added(c->o.types, NULL) || next_analyzer(c, NULL); }
 
 /* The lock is held. */
 static void rest(struct clerk *c) {
@@ -272,7 +292,7 @@ struct added_host clerk_host(struct clerk *c) { return (struct added_host){added
 struct clerk *clerk_new(const struct clerk_opts *o) {
   struct clerk *c = wr_new(struct clerk);
   c->o = *o;
-  c->known = registry_changes(o->types);
+  c->known = changes(c);
   pthread_mutex_init(&c->mu, NULL);
   cond_mono(&c->wake);
   cond_mono(&c->done);

@@ -1,6 +1,5 @@
-/* The clerk of a node: reads which executors were registered at run time, checks which of them this node can run, and tells
- * that in the node's row; of analyzers too, where this node calls any. A thread of its own, because files and the store may keep
- * it waiting.
+/* The clerk of a node: reads which executors were registered at run time, checks which of them this node can run, which
+ * analyzers it can call, and tells that in the node's row. A thread of its own, because files and the store may keep it waiting.
  *
  * On a store with other nodes it looks once a second: one number. On a store of one process it looks when it is asked. Files are
  * checked when something has changed, when a start has met another file than the one that was checked, and every CHECK_US.
@@ -18,13 +17,15 @@ struct clerk;
 struct clerk_opts {
   struct store *store;              /* all borrowed */
   struct defs *defs;
-  struct registry *types, *analyzers;
+  struct registry *types;
   struct program_dirs dirs;
   struct http *http;
   const char *why_none;             /* why this node runs no registered executor at all; NULL = it may */
-  const char *why_no_program;       /* the same of programs, and of analyzers that are programs */
-  bool calls;                       /* this node calls analyzers, so it says which it can call */
+  const char *why_no_program;       /* the same of programs */
+  const char *why_no_call;          /* why it calls no analyzer that is a program; NULL = it may */
   const char *labels;               /* this node's (labels.h); NULL = none */
+  struct registry *analyzers;       /* those that were registered; NULL = this node calls none */
+  const struct run_as *run_as;      /* whom their programs may run as; NULL = anybody */
 };
 struct clerk *clerk_new(const struct clerk_opts *o);
 struct added_host clerk_host(struct clerk *c);

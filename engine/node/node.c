@@ -432,13 +432,18 @@ static bool calls_analyzers(const struct node_opts *o) {
   return analysis_roles((o->roles & NODE_API) != 0, (o->roles & NODE_RUNNER) != 0);
 }
 
+static const char *why_no_spawner(const struct node *n) {
+  const char *own = n->o->why_no_spawner;
+  if (!works(n)) return "This member starts no programs: it has neither the role worker nor an --executor-dir.";
+  return own ? own : "This member has no process that starts programs.";
+}
+
 static enum wr_rc open_worker(struct node *n, struct spawner *spawner, struct wr_err *err) {
-  static const char no_programs[] = "This member starts no programs: it has neither the role worker nor an --executor-dir.";
   if (!works(n) && !calls_analyzers(n->o)) return WR_OK;
   struct worker_opts w = {.spawner = spawner, .executors = n->executors, .data_dir = n->o->data, .ctx = n,
                           .process_slots = n->o->slots,
                           .shell_allowed = n->o->shell == NODE_SHELL_ON,
-                          .why_no_spawner = works(n) ? n->o->why_no_spawner : no_programs,
+                          .why_no_spawner = works(n) ? n->o->why_no_spawner : why_no_spawner(n),
                           .done = worker_done, .timed_out = worker_timed_out, .useless = worker_useless, .gone = worker_gone,
                           .pause = worker_pause, .news = worker_news, .log_write = worker_log, .log_why = worker_log_why,
                           .logs_apart = strncmp(n->o->store, "sqlite:", 7) == 0, /* a file of their own */
@@ -535,14 +540,16 @@ static enum wr_rc open_queue(struct node *n, int s, struct wr_err *err) {
 }
 
 /* What was registered at run time is known before the runner begins. */
-static void open_clerk(struct node *n) {
+static void open_clerk(struct node *n, const struct spawner *spawner) {
   const struct node_opts *o = n->o;
+  static const char shell_off[] = "SHELL is off on this member, and a program runs as SHELL runs.";
   const struct clerk_opts c = {
-    .store = n->store, .defs = n->defs, .types = n->executors, .analyzers = n->analyzers, .http = n->http,
+    .store = n->store, .defs = n->defs, .types = n->executors, .http = n->http,
     .dirs = {o->executor_dir, o->n_executor_dir},
     .why_none = works(n) ? NULL : "This member runs no tasks: it has not the role worker.",
-    .why_no_program = o->shell == NODE_SHELL_ON ? NULL : "SHELL is off on this member, and a program runs as SHELL runs.",
-    .calls = calls_analyzers(o), .labels = o->labels};
+    .why_no_program = o->shell == NODE_SHELL_ON ? NULL : shell_off,
+    .why_no_call = o->shell != NODE_SHELL_ON ? shell_off : spawner ? NULL : why_no_spawner(n),
+    .labels = o->labels, .analyzers = calls_analyzers(o) ? n->analyzers : NULL, .run_as = o->run_as};
   n->clerk = clerk_new(&c);
   const struct added_host host = clerk_host(n->clerk);
   defs_added(n->defs, n->executors, n->analyzers, &host);
@@ -606,7 +613,7 @@ static enum wr_rc open_parts(struct node *n, struct spawner *spawner, struct wr_
   if (n->lists) defs_list_of(n->defs, list_of, n);
   n->site = (struct def_site){.store = n->store, .executors = n->executors, .shell_allowed = o->shell == NODE_SHELL_ON,
                               .run_as = works(n) ? o->run_as : NULL, .defs = n->defs};
-  open_clerk(n);
+  open_clerk(n, spawner);
   rc = open_runner(n, err);
   for (int s = 0; s < SLOT__N && !rc; s++) {
     if (n->queue[s]) queue_set_node(n->queue[s], runner_incarnation(n->runner));

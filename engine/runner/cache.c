@@ -93,15 +93,20 @@ static struct cached *cache_add(struct cache *c, struct run *run, struct params 
   return e;
 }
 
-struct queue_view cached_queue(const struct cached *c, uint32_t task) {
+static struct queue_view queue_of(const struct cached *c, uint32_t task) {
   struct queue_view of = {"", "", 0, 0, NULL};
   const struct task_bind *b = c->run->bind;
-  if (c->run->task[task].t.phase == PHASE_ANALYSE) return (struct queue_view){QUEUE_CLEAN_UP, "", 0, 0, NULL};
   if (c->alone && c->run->task[0].t.phase == PHASE_DELETE) return (struct queue_view){QUEUE_CLEAN_UP, "", 0, c->alone->cpu, NULL};
   if (c->alone) return (struct queue_view){c->alone->user, c->alone->group, c->alone->priority, c->alone->cpu, c->bind.pol->type};
   if (b) b += run_pattern(c->run, task);
   if (c->whose != NULL || (b && b->queue)) of = whose_view(c->whose, run_ti(c->run, task), b ? b->queue : NULL);
   of.type = b ? b->pol->type : NULL;
+  return of;
+}
+
+struct queue_view cached_queue(const struct cached *c, uint32_t task) {
+  struct queue_view of = queue_of(c, task);
+  if (c->run->task[task].t.phase == PHASE_ANALYSE) return (struct queue_view){QUEUE_CLEAN_UP, of.user, 0, 0, NULL};
   return of;
 }
 

@@ -44,7 +44,7 @@ struct cached {
   uint32_t stored_epoch; enum task_state stored_state; struct task_wished stored_wished;   /* as its row says */
 };
 /* The user of all clean-ups and analyses: no name that a user may have, so no row matches. Clean-ups cost, and are not limited;
- * analyses have a bound of their own. */
+ * analyses have a bound of their own. The group of an analysis is the user of its task, so that users take turns. */
 #define QUEUE_CLEAN_UP "\1clean-up"
 /* Whose a task is, how urgent it is and what it costs: of a task of a node by the version of its definition that is bound now. No
  * read, no lock. Texts are borrowed, and valid as long as the entry is and no wish moves the task. */

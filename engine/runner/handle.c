@@ -134,6 +134,7 @@ static enum store_rc do_result(struct runner *r, struct ev *e) {
                          .pol = &a->policy, .error = error_of(r, a, result_kind(a)), .skip_edges = a->skip_edges,
                          .result = has_ended(a) ? a : NULL};
   if (!r->env.draining && a->owner == r->env.me && !e->slotless) admission_return(&r->admission, &a->policy);
+  if (attempt_unpaid(a) && a->owner == r->env.me) queues_unpaid(&r->queues, a->ti);
   return a->analysis ? do_analysed(r, e) : task_event(r, e, &ev);
 }
 

@@ -188,7 +188,7 @@ void jobs_moved(struct job_head *h, const struct job_step *s) {
   struct job *j = &h->row.j;
   bool claimed = task_attempt_of(s->now->epoch) > task_attempt_of(s->was->epoch) && s->now->phase == PHASE_RUN;
   job_move(j, s);
-  j->executions += claimed;
+  j->executions += (int)claimed - (int)(s->handed_back && j->executions > 0);
   j->losses += s->lost;
   j->timeouts += s->timed_out;
   j->gone_tasks += s->gone;

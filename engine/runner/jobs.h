@@ -51,8 +51,9 @@ enum store_rc jobs_need(struct jobs *j, int64_t id) WR_MUST;
 struct job_head *jobs_make(struct jobs *j, int64_t id);     /* a new one, to be filled in */
 /* The job with that key that this batch makes; NULL: none. */
 const struct job_head *jobs_fresh(const struct jobs *j, const char *key);
-/* A batch writes the task of this head: a step has made of `was` what is now. gone: its row is deleted. */
-struct job_step { const struct task *was, *now; bool gone, lost, timed_out; };
+/* A batch writes the task of this head: a step has made of `was` what is now. gone: its row is deleted. handed_back: the attempt
+ * that ended is no execution, as in the task's own history. */
+struct job_step { const struct task *was, *now; bool gone, lost, timed_out, handed_back; };
 void jobs_moved(struct job_head *h, const struct job_step *s);
 /* It is deleted, and without clean-ups: none comes any more. */
 bool jobs_no_clean_up(const struct job_head *h);

@@ -20,8 +20,8 @@ static struct limit *limit_find(const struct queues *q, const char *user, const 
 void queues_limits(const struct queues *q, const char *user, const char *group, struct limit *out[4]) {
   out[0] = *group ? limit_find(q, user, group) : NULL;
   out[1] = *user ? limit_find(q, user, "") : NULL;
-  out[2] = *group && *user ? limit_find(q, "", group) : NULL;
-  out[3] = *user == '\1' ? NULL : q->everything; /* clean-ups: cache.h */
+  out[2] = *group && *user && *user != '\1' ? limit_find(q, "", group) : NULL; /* clean-ups, analyses: cache.h */
+  out[3] = *user == '\1' ? NULL : q->everything;
 }
 
 static void leave_list(struct queues *q, struct kept *k);
@@ -447,6 +447,7 @@ static void move(struct queues *q, struct hold *h, const char *user, const char 
   if (h->picked) count_picked(h, false);
   count_down(q, h);
   h->at = to;
+  h->paid_us = 0;
   count_up(q, h);
   if (h->picked) count_picked(h, true);
   queues_leave(q, from);
@@ -456,6 +457,7 @@ static void set_kind(struct queues *q, struct hold *h, struct kind *kind) {
   if (h->picked) count_picked(h, false);
   count_down(q, h);
   h->kind = kind;
+  h->paid_us = 0;
   h->untold = false;
   count_up(q, h);
   if (h->picked) count_picked(h, true);
@@ -515,6 +517,7 @@ bool queues_claim(struct queues *q, int64_t ti) {
     if (l && limit_ask(q, l, true) != HELD_NOT) return false;
     if (l && l->count > 0 && l->rate_us - (l->count - 1) * l->each_us > now) return false;
   }
+  h->paid_us = now;
   for (int i = 0; i < LIMITS_OF_ONE; i++) {
     struct limit *l = limit_of(h, i);
     if (!l || l->count == 0) continue;
@@ -522,6 +525,18 @@ bool queues_claim(struct queues *q, int64_t ti) {
     q->rates = l->rate_dirty = true;
   }
   return true;
+}
+
+void queues_unpaid(struct queues *q, int64_t ti) {
+  struct hold *h = map64_get(&q->holds, ti);
+  if (h == NULL || h->running == 0 || h->paid_us == 0) return;
+  for (int i = 0; i < LIMITS_OF_ONE; i++) {
+    struct limit *l = limit_of(h, i);
+    if (!l || l->count == 0 || l->since_us > h->paid_us || !(q->env->single || is_locked(q, l))) continue;
+    l->rate_us -= l->each_us;
+    q->rates = l->rate_dirty = true;
+    ripen(q, l);
+  }
 }
 
 static void unpick(struct hold *h) {
@@ -612,7 +627,8 @@ static struct limit *limit_make(struct queues *q, const struct queue_row *row) {
   return l;
 }
 
-static void limit_set(struct limit *l, const struct queue_row *row) {
+static void limit_set(const struct queues *q, struct limit *l, const struct queue_row *row) {
+  int64_t count = l->count, each_us = l->each_us;
   l->seen = true;
   l->max_running = row->max_running;
   l->weight = row->weight > 0 ? row->weight : 0;
@@ -620,6 +636,7 @@ static void limit_set(struct limit *l, const struct queue_row *row) {
   l->paused = row->paused > 0;
   l->count = row->rate_count > 0 && row->rate_per_us > 0 ? row->rate_count : 0;
   l->each_us = l->count ? (row->rate_per_us + l->count - 1) / l->count : 0;
+  if (l->since_us == 0 || l->count != count || l->each_us != each_us) l->since_us = q->env->wall_us;
   l->rate_us = l->rate_stored_us = row->rate_at; /* nothing newer is committed: rows are read before claims */
   l->queue_id = row->queue_id;
 }
@@ -671,7 +688,7 @@ void queues_load(struct queues *q, const struct queue_row *row, size_t n) {
   size_t k = 0;
   bool first = notes_are_gone(q, row, n);
   for (size_t i = 0; i < q->n_row; i++) q->row[i]->seen = false;
-  for (size_t i = 0; i < n; i++) limit_set(limit_make(q, &row[i]), &row[i]);
+  for (size_t i = 0; i < n; i++) limit_set(q, limit_make(q, &row[i]), &row[i]);
   struct limit **gone = wr_calloc(q->n_row + 1, sizeof *gone);
   size_t n_gone = 0;
   for (size_t i = 0; i < q->n_row; i++) {

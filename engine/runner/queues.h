@@ -45,6 +45,7 @@ struct limit {
   bool paused, of_type;               /* of_type: `group` is a task type, and what it holds back are lanes */
   uint32_t held, foreign, picked;     /* tasks of this node; of others; of this node's those that are not claimed yet */
   int64_t rate_us, rate_stored_us;    /* the time at which the bucket is full; the same in the row */
+  int64_t since_us;                   /* wall time since when this node knows it with this rate */
   bool seen;                          /* the row is still there: queues_load() */
   uint64_t locked;                    /* the batch that has its row locked, or is about to: env.batch_no */
   bool rate_dirty;                    /* this batch has changed it */
@@ -97,8 +98,15 @@ struct person {                       /* a user */
   int64_t paid[SLOT__N], clock[SLOT__N];
 };
 /* kind: NULL = its type was not registered at run time. lent: its cost does not count. untold: its type is not known, so it
- * counts under the limit of each type. */
-struct hold { struct place *at; struct kind *kind; int32_t cpu; uint16_t running; bool picked, lent, untold; };
+ * counts under the limit of each type. paid_us: its claim has paid the rates that it is under, then; 0 = it is not known whether. */
+struct hold {
+  struct place *at;
+  struct kind *kind;
+  int64_t paid_us;
+  int32_t cpu;
+  uint16_t running;
+  bool picked, lent, untold;
+};
 
 static inline int32_t hold_cost(const struct hold *h) { return h->lent ? 0 : h->cpu; }
 
@@ -175,6 +183,9 @@ bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti);
 bool queues_is_of(struct queues *q, int64_t ti, const char *type);
 /* The claim of a held task is in the batch under way: its rates are paid. False: no room any more (others were faster). */
 bool queues_claim(struct queues *q, int64_t ti);
+/* Its attempt comes back in the batch under way and has never begun: the rates that its claim has paid get their start back. Where
+ * other nodes work on the store, only those whose limits this batch has locked. */
+void queues_unpaid(struct queues *q, int64_t ti);
 void queues_release(struct queues *q, int64_t ti);        /* picked, and its hint has come to nothing */
 void queues_started(struct queues *q, int64_t ti);        /* its claim is committed */
 void queues_ended(struct queues *q, int64_t ti);          /* an attempt of it has ended */

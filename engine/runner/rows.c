@@ -285,8 +285,10 @@ static void make_clean_up(struct attempt *a) {
 }
 
 /* What the attempt left is read by whoever makes the call. */
-static void make_analysis(struct attempt *a, const struct analyzer *analyzer, const struct task *t, int64_t scope) {
+static void make_analysis(struct attempt *a, const struct cached *c, const struct analyzer *analyzer, const struct task *t,
+                          int64_t scope) {
   a->analysis = analysis_new(analyzer, task_attempt_of(t->epoch), t->end_as == TASK_FAILED);
+  a->analysis->user = wr_strdup(cached_queue(c, a->task).group); /* users take turns there, too */
   a->policy.cost = task_policy_analysis.cost;
   a->scope = scope;
   a->timeout_us = a->heartbeat_us = 0; /* the call has a limit of its own */
@@ -330,7 +332,7 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
   const struct analyzer *analyzer = a->policy.calls ? defs_analyzer_of(r->env.defs, def, executor) : NULL;
   if (!analyzer) a->policy.calls = 0;
   if (analysed)
-    make_analysis(a, analyzer, &f->r->task[f->task].t, c->alone && c->alone->job != 0 ? c->alone->job : -a->ti);
+    make_analysis(a, c, analyzer, &f->r->task[f->task].t, c->alone && c->alone->job != 0 ? c->alone->job : -a->ti);
   a->failed = f->r->task[f->task].t.tries;
   a->before = c->alone ? c->alone->run_epoch : 0;
   a->first_try = first_try(c, f->r, f->task);

@@ -77,6 +77,22 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
   return STORE_OK;
 }
 
+/* The task is ANALYZING. An analyzer that this node cannot call (a program that it lacks, or may not start) is left to a member
+ * that can. What cannot be found out is claimed: the call says what is wrong. */
+static bool can_call(const struct stepper *s, const struct cached *c, uint32_t task) {
+  struct defs *d = s->env->defs;
+  const struct task *t = &c->run->task[task].t;
+  const struct task_ref *ref = run_alone(c->run) ? NULL : &c->flow->ref[run_pattern(c->run, task)];
+  struct task_def *own = NULL;
+  const struct task_def *def = ref ? ref->inl : c->task;
+  struct wr_err err;
+  if (!d) return true;
+  if (!def && ref && defs_task(d, ref->task_id, t->version, s->env->defs_version, &own, &err) == WR_OK) def = own;
+  bool can = !def || defs_analyzer_here(d, defs_analyzer_of(d, def, c->run->task[task].executor));
+  def_task_unref(own);
+  return can;
+}
+
 /* Of a task of a job that is paused or ends: nothing starts but clean-ups. */
 bool step_held(const struct stepper *s, const struct cached *c) {
   const struct job_head *h = c->alone && c->alone->job != 0 ? jobs_head(s->jobs, c->alone->job) : NULL;
@@ -90,6 +106,7 @@ bool step_held(const struct stepper *s, const struct cached *c) {
 static bool may_take(const struct stepper *s, const struct cached *c, const struct eff_after *f) {
   if (step_held(s, c)) return false;
   if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) return false;
+  if (c->run->task[f->task].t.phase == PHASE_ANALYSE && !can_call(s, c, f->task)) return false;
   struct queue_view of = cached_queue_as(c, f->task, f->pol);
   if (!queues_counts(s->queues, &of)) return s->queues->opts.n_serves == 0 || queues_serves(s->queues, of.user, of.group);
   return queues_serves(s->queues, of.user, of.group) && queues_home(s->queues, &of, run_ti(f->r, f->task));
@@ -130,6 +147,8 @@ static void note_job(const struct stepper *s, const struct cached *c, const stru
   if (h->row.update_us < c->run->last_us) h->row.update_us = c->run->last_us;
   jobs_moved(h, &(struct job_step){.was = was, .now = now, .gone = c->alone->gone,
     .lost = event && ev->ev.kind == TASK_EV_LOST,
+    .handed_back = event && was->state == TASK_RUNNING && now->phase == PHASE_RUN && !task_final(now->state) &&
+      task_attempt_why(was, ev->ev.kind) == TASK_EV_HANDBACK,
     .timed_out = event && ev->ev.kind == TASK_EV_TIMEOUT && now->state == TASK_CANCELING && was->state != TASK_CANCELING});
 }
 
@@ -200,8 +219,12 @@ enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, st
   *out = NULL;
   bool room = s->admission->pool[now->slot].free > 0 || (now->calls > 0 && s->admission->pool[SLOT_ANALYSIS].free > 0);
   if (room && !run_known(c->run, node)) rc = load_nodes(s->loader, c, &node, 1);
-  if (rc == STORE_OK && c->run->task[task].t.phase == PHASE_ANALYSE) *out = &task_policy_analysis;
-  else if (rc == STORE_OK) rc = pinned(s, c, task, own, out);
+  bool analysed = rc == STORE_OK && c->run->task[task].t.phase == PHASE_ANALYSE;
+  if (analysed) {
+    *own = task_policy_analysis;
+    own->elsewhere = !can_call(s, c, task);
+    *out = own;
+  } else if (rc == STORE_OK) rc = pinned(s, c, task, own, out);
   if (*out == NULL) *out = now;
   return rc;
 }

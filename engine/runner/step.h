@@ -29,9 +29,9 @@ static inline bool stepper_has_budget(const struct stepper *s) { return s->ctx.b
 /* Applies ev and delivers what follows. *out: what run_step() said. */
 enum store_rc step_event(struct stepper *s, struct cached *c, const struct run_event *ev, enum run_rc *out) WR_MUST;
 enum store_rc step_slice(struct stepper *s, struct cached *c) WR_MUST;    /* a large flow goes on */
-/* What a task instance costs and whether this node can run it, by the version of the definition that the instance has. The row of
- * its node is read only when there is capacity for a task of the current version. *own: room for the policy of a former
- * version. */
+/* What a task instance costs and whether this node can run it (or call its analyzer), by the version of the definition that the
+ * instance has. The row of its node is read only when there is capacity for a task of the current version. *own: room for a
+ * policy that is not the bound one. */
 enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, struct task_policy *own,
                           const struct task_policy **out) WR_MUST;
 /* A stand-alone task does not start now: its job, or the flow above its tree, is paused or ends. A clean-up may. */

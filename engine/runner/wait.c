@@ -302,7 +302,8 @@ static void note_submit(struct runner *r, const struct ev *e, struct locks *k) {
  * half of their queue that it does not name is not known yet. */
 static bool note_event(struct runner *r, const struct ev *e, struct locks *k) {
   struct limit *limit[4];
-  const struct hold *h = e->kind == EV_HINT && e->from == HINT_PULLED ? queues_held(&r->queues, e->ti) : NULL;
+  bool may_claim = e->kind == EV_HINT && e->from == HINT_PULLED, unpaid = e->kind == EV_RESULT && attempt_unpaid(e->a);
+  const struct hold *h = may_claim || unpaid ? queues_held(&r->queues, e->ti) : NULL;
   const struct queue_spec *to = moves(e);
   if (h) note_limits(k, h->at->limit), note_kind(k, h->kind);
   note_submit(r, e, k);

@@ -5,7 +5,8 @@
  * When that child ends, what is left of its tree becomes ours. So every child of this process that is not the main child
  * of a running attempt belongs to an attempt that has ended, and is killed; an exit is reported only when none is left.
  *
- *   places: at most page->slots attempts at once; further starts wait at the gate (gate.c), not for long. Those starts take the
+ *   places: at most page->slots attempts at once, but for those that the node starts beside them (calls of analyzers, which have a
+ *   bound of their own there); further starts wait at the gate (gate.c), not for long. Those starts take the
  *   places that become free, so the node need not hear of each end at once. Reports are gathered meanwhile: one packet for
  *   several saves the node and its database most of the work per attempt. A report never waits longer than HOLD_US, and it does
  *   not wait when the gate could be empty before the node's answer is here.
@@ -77,6 +78,7 @@ struct proc {                    /* an attempt, from its fork to its report */
   struct context_file *context, *script;   /* script: NULL = it needs none */
   uint32_t uid;
   int64_t killed_us, ended_us;   /* its SIGKILL; the end of its main child */
+  bool beside;                   /* it takes no place */
   bool told, held;               /* told: the node knows that it does not die. held: processes of it live */
   bool recount;                  /* it, or one of its tree, has died since the last hunt: others of the tree may be ours now */
   size_t unseen;                 /* so many of the children that came before its end have not been looked at yet */
@@ -91,7 +93,7 @@ struct spawn {
   struct map64 by_id, by_pid;    /* running */
   struct heap kills;
   struct proc *ended;            /* reaped; their trees may still live */
-  size_t n_ended;
+  size_t n_ended, n_beside;      /* beside: of both, those that take no place */
   struct gate gate;
   struct sw_exit *out;           /* to be reported: out[sent .. n_out) */
   size_t sent, n_out, cap_out;
@@ -378,6 +380,7 @@ static void end_proc(struct spawn *s, struct proc *p) {
   context_file_end(&s->dirs, p->context);
   context_file_end(&s->dirs, p->script);
   report(s, &p->report);
+  s->n_beside -= p->beside;
   free(p);
 }
 
@@ -453,7 +456,8 @@ static bool give(const struct sw_start *m, const int *fd, int n_fd, struct given
 }
 
 static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *fd, int n_fd) {
-  atomic_store(&s->page->begun, m->id);
+  bool beside = m->flags & SW_BESIDE;
+  if (!beside) atomic_store(&s->page->begun, m->id);
   struct launcher *l = &s->launcher;
   struct child_plan plan = {.step = STEP_REQUEST, .err = EINVAL};
   struct sw_exit r = {.kind = SW_EXIT, .id = m->id, .fd = -1};
@@ -489,6 +493,8 @@ static void on_start(struct spawn *s, struct sw_start *m, size_t n, const int *f
   struct proc *p = wr_new(struct proc);
   *p = own;
   p->pid = pid;
+  p->beside = beside;
+  s->n_beside += beside;
   if (!slow) oom_score(pid, s->oom_score, p->uid, s->dirs.me);
   p->report = r;
   map64_put(&s->by_id, r.id, p);
@@ -507,6 +513,7 @@ static void give_up(struct spawn *s, struct pad *pad, struct proc *p) {
   p->report.step = STEP_HANGS;
   p->report.err = ETIMEDOUT;
   report(s, &p->report);
+  s->n_beside -= p->beside;
   free(p);
   pads_done(&s->launcher.pads, pad);
 }
@@ -528,7 +535,7 @@ static void look_at_slow(struct spawn *s) {
 /* An attempt whose tree still lives keeps its place. */
 static bool room(const struct spawn *s) {
   uint32_t slots = atomic_load(&s->page->slots);
-  return slots == 0 || s->by_id.n + s->n_ended < slots;
+  return slots == 0 || s->by_id.n + s->n_ended - s->n_beside < slots;
 }
 
 static void open_gate(struct spawn *s) {
@@ -579,7 +586,7 @@ static bool on_packet(struct spawn *s) {
   }
   uint32_t kind = sw_asked(&m, (size_t)n);
   if (f.cut) fds_close(&f, 0); /* a START without descriptors is refused */
-  if (kind == SW_START && (s->gate.n || !room(s))) {
+  if (kind == SW_START && !(m.start.flags & SW_BESIDE) && (s->gate.n || !room(s))) {
     gate_put(&s->gate, &m.start, (size_t)n, f.v, (int)f.n, s->now_us);
     return true;
   }

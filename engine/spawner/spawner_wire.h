@@ -26,7 +26,8 @@ struct sw_page {
   _Atomic uint32_t slots;            /* attempts at once; a START beyond it waits (gate.c). 0 = no bound */
   _Atomic int64_t gate_wait_us;      /* a START that waits longer goes back: another node may have it */
   _Atomic uint64_t turns;            /* of the spawner: if the count stands still while we ask, the spawner hangs */
-  _Atomic int64_t begun;             /* id of the newest START that waits no more; starts are begun in their order */
+  _Atomic int64_t begun;             /* id of the newest START that waits no more; starts are begun in their order. Those beside the
+                                        places have no part in it */
 };
 
 enum sw_kind {
@@ -35,10 +36,11 @@ enum sw_kind {
 };
 enum { SW_LIMITS = 16, SW_INLINE = 48 * 1024, SW_FDS = 7, SW_REPORTS = 32 };
 enum { SW_STDIN = 1, SW_TEXT_FD = 2, SW_CWD = 4, SW_USER = 8, SW_TELL = 16, SW_APART = 32, SW_NOTES = 64,
-       SW_CONTEXT = 128, SW_SCRIPT = 256, SW_PROGRAM = 512 };
+       SW_CONTEXT = 128, SW_SCRIPT = 256, SW_PROGRAM = 512, SW_BESIDE = 1024 };
 /* sw_start.flags. TELL: send STARTED. NOTES: the child has a descriptor 3, a pipe for what it reports while it runs. CONTEXT: a
  * file with what an earlier attempt left for this one; without it WEIR_CONTEXT is empty. SCRIPT: a file whose path becomes the
- * last argument. PROGRAM: the file that is executed, whatever argv[0] names; never with SCRIPT. */
+ * last argument. PROGRAM: the file that is executed, whatever argv[0] names; never with SCRIPT. BESIDE: it takes no
+ * place and waits for none; who sends it bounds their number. */
 
 struct sw_limit { uint32_t resource; uint64_t soft, hard; };
 /* Followed, in the packet or (SW_TEXT_FD) in the last descriptor, by text_bytes of text: n_group group ids (uint32_t),

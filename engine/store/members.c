@@ -49,12 +49,11 @@ const char *member_state_name(enum member_state s) {
 }
 
 /* It is drained once it has told that it has read this wish and runs nothing: from that wish on it takes nothing. One that runs
- * no task type has nothing to read. */
+ * no task type may call analyzers, which is what runs on it. */
 enum member_state member_living(const struct member_row *m) {
   if (m->wish.at_us == 0) return MEMBER_LIVE;
-  bool heeds = m->types && *m->types;
   bool idle = m->told.drain_seen_us == m->wish.at_us && m->told.running == 0;
-  return !heeds || idle ? MEMBER_DRAINED : MEMBER_DRAINING;
+  return idle ? MEMBER_DRAINED : MEMBER_DRAINING;
 }
 
 static enum member_state state_of(const char *word, const struct member_row *m) {

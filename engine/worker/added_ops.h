@@ -15,9 +15,12 @@ const char *added_nobody(enum added_mode mode);
 bool added_check(struct added *a, char *why, size_t why_n);
 /* The task as JSON, as a program gets it on its stdin and a URL as the body of its POST; config NULL = none. The loop's. */
 void added_request(struct buf *b, const struct wx_exec *x, const char *config);
-/* Runs the program of an analyzer: the request on its stdin, by the analyzer's own config. -1 with a sentence; else child_done()
- * of the attempt's table comes. */
-int program_analyze(const wx_host *h, wx_exec *x, const struct added *a, const struct buf *request, char *err, size_t err_n);
+/* The file of a program, checked: a descriptor; -1 with a sentence. */
+int program_file(const struct added *a, char *err, size_t err_n);
+/* Runs the program of an analyzer from that descriptor, which it takes: the request on its stdin, by the analyzer's own config.
+ * -1 with a sentence; else child_done() of the attempt's table comes. */
+int program_analyze(const wx_host *h, wx_exec *x, const struct added *a, int fd, const struct buf *request, char *err,
+                    size_t err_n);
 /* ---- analysis.c ---- */
 extern const wx_ops analysis_ops;   /* of attempts that are analyses */
 void analysis_heard(struct wx_exec *x, const void *p, size_t n);   /* what its program writes */

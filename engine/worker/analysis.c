@@ -35,9 +35,10 @@ static const struct task_def *def_of(const struct call *c) { return c->x->a->def
 
 /* ---- ends ---- */
 
-static void end(struct call *c, int how, const char *error) {
+/* decided: it is the call's own end, even where the program was killed for it. */
+static void end(struct call *c, int how, bool decided, const char *error) {
   c->h->timer(c->x, 0);
-  c->h->done(c->x, &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1});
+  c->h->done(c->x, &(wx_result){.size = sizeof(wx_result), .end = how, .error = error, .exit_code = -1, .decided = decided});
 }
 
 static const char *name_of(const struct analyzer *a) {
@@ -50,13 +51,13 @@ static const char *name_of(const struct analyzer *a) {
 static void fails(struct call *c, int how, const char *why) {
   char text[WHY + 100];
   snprintf(text, sizeof text, "Analyzer %s: %.*s%s", name_of(c->x->a->analysis->analyzer), WHY, why, text_stop(why));
-  end(c, how, text);
+  end(c, how, true, text);
 }
 
 /* It was told to stop, so nothing of it counts. */
 static void given_up(struct call *c) {
   bool fenced = c->h->stop_reason(c->x) == WX_STOP_FENCED;
-  end(c, fenced ? WX_LOST : WX_NEVER, NULL);
+  end(c, fenced ? WX_LOST : WX_NEVER, false, NULL);
 }
 
 static void late(struct call *c) {
@@ -148,11 +149,26 @@ static void on_http(struct call *c) {
 
 /* ---- a program ---- */
 
+/* Another member may be able to call it: it goes back without a count, and this one takes no more of it until its clerk has
+ * looked again. */
+static void not_here(struct call *c, struct added *by) {
+  atomic_store(&by->offered, false);
+  atomic_store(&by->doubted, true);
+  if (by->doubt) by->doubt(by->ctx);
+  end(c, WX_NEVER, false, NULL);
+}
+
 static void run_program(struct call *c, struct added *by) {
+  const struct worker *w = c->x->w;
   char err[LIMIT_ERROR_BYTES] = "";
+  int fd = w->o.shell_allowed && w->spawner ? program_file(by, err, sizeof err) : -1;
+  if (fd < 0) {
+    not_here(c, by);
+    return;
+  }
   c->phase = RUNNING;
   c->h->timer(c->x, c->h->now_us(c->x) + def_of(c)->analyzer_timeout_us);
-  if (program_analyze(c->h, c->x, by, &c->look->request, err, sizeof err)) fails(c, WX_FAIL, err);
+  if (program_analyze(c->h, c->x, by, fd, &c->look->request, err, sizeof err)) fails(c, WX_FAIL, err);
 }
 
 void analysis_heard(struct wx_exec *x, const void *p, size_t n) {
@@ -190,6 +206,15 @@ static void bad_end(struct call *c, const wx_exit *e) {
   fails(c, how, text);
 }
 
+/* It ended well, as a program does whose author forgot where the answer goes: what it wrote may be that answer. */
+static void no_answer(struct call *c) {
+  char text[WHY], q[WR_QUOTE_MAX];
+  last_line(c, q);
+  snprintf(text, sizeof text, "its program answered nothing: it writes to WEIR_OUTPUT, or reports a result.%s%s",
+           *q ? " It said last " : "", q);
+  fails(c, WX_FAIL, text);
+}
+
 static void analysis_child_done(const wx_host *h, wx_exec *x, const wx_exit *e) {
   struct call *c = of(x);
   bool well = !e->failed_step && !e->signal && e->exit_code == 0 && e->said == WX_SAID_NOTHING;
@@ -199,7 +224,7 @@ static void analysis_child_done(const wx_host *h, wx_exec *x, const wx_exit *e) 
   else if (!well) bad_end(c, e);
   else if (e->output_error == 1) fails(c, WX_FAIL, "its answer is larger than 16 MiB");
   else if (e->output_error) fails(c, WX_FAIL, "its WEIR_OUTPUT is no file of its own");
-  else if (!e->output) fails(c, WX_FAIL, "its program answered nothing: it writes to WEIR_OUTPUT, or reports a result");
+  else if (!e->output) no_answer(c);
   if (x->ended) return;
   c->look->text = wr_memdup0(e->output, e->output_len);
   c->look->n = e->output_len;
@@ -220,7 +245,7 @@ static void verdict(struct call *c) {
   a->verdict = c->look->verdict;
   a->final = c->look->final;
   c->look->verdict = (struct verdict){0};
-  end(c, WX_OK, NULL);
+  end(c, WX_OK, false, NULL);
   attempt_weighs(c->x->a, c->x->w->o.backlog, c->x->w->o.backlog ? c->look->answer_bytes : 0);
 }
 
@@ -299,11 +324,11 @@ static int analysis_start(const wx_host *h, wx_exec *x, char *err, size_t err_n)
   c->h = h;
   c->x = x;
   if (!x->w->analyst) {
-    end(c, WX_NEVER, "This member calls no analyzers.");
+    end(c, WX_NEVER, false, "This member calls no analyzers.");
     return 0;
   }
   c->look = look_new((struct look){.ti = x->a->ti, .def = def_task_ref(x->a->def), .analyzer = a->analyzer, .attempt = a->attempt,
-                                   .failed = a->failed, .task = task_json(x)}, x);
+                                   .failed = a->failed, .task = task_json(x), .user = wr_strdup(a->user ? a->user : "")}, x);
   post(c, READING, LOOK_EVIDENCE);
   return 0;
 }

@@ -1,4 +1,4 @@
-/* The analyst's thread: analyst.h. */
+/* The analyst's threads: analyst.h. */
 #include "added.h"
 #include "analyst.h"
 #include <stdio.h>
@@ -12,14 +12,23 @@
 #include "worker_int.h"
 
 struct looks { struct look *first, **last; };
+/* A thread, and what waits for it. */
+struct desk {
+  struct analyst *of;
+  pthread_cond_t news;
+  struct looks evidence, answers;
+  uint64_t now;                    /* the turn that was taken last */
+  char *user;                      /* whose that was; NULL = nobody's yet */
+  bool started;
+  pthread_t thread;
+};
+enum { DESK_QUICK, DESK_PATTERNS, DESKS };
 struct analyst {
   struct worker *w;
   pthread_mutex_t mu;              /* guards what follows; worker.lock may be taken under it */
-  pthread_cond_t news;
-  struct looks evidence, answers;
+  struct desk desk[DESKS];
   size_t bytes;                    /* of all looks that were read and are not left */
-  bool started, stop;
-  pthread_t thread;
+  bool stop;
 };
 
 static void list_init(struct looks *l) { l->last = &l->first; }
@@ -38,7 +47,37 @@ static struct look *list_take(struct looks *l) {
   return x;
 }
 
+static struct desk *desk_of(struct analyst *a, const struct look *l) {
+  bool pattern = l->analyzer && l->analyzer->kind == ANALYZER_REGEX;
+  return &a->desk[pattern ? DESK_PATTERNS : DESK_QUICK];
+}
+
+/* ---- turns of users ---- */
+
+/* A user's looks are one turn apart, and each begins at the turn that is taken now: who has many waits behind each of the others
+ * once for each of its own. At most LIMIT_ANALYSES_AT_ONCE looks wait. */
+static void join_turns(const struct desk *d, struct look *l) {
+  l->turn = d->user && strcmp(d->user, l->user) == 0 ? d->now + 1 : d->now;
+  for (const struct look *x = d->evidence.first; x; x = x->next)
+    if (strcmp(x->user, l->user) == 0 && x->turn >= l->turn) l->turn = x->turn + 1;
+}
+
+static struct look *take_turn(struct desk *d) {
+  struct looks *all = &d->evidence;
+  struct look **at = &all->first, *l;
+  for (struct look **p = &all->first; *p; p = &(*p)->next)
+    if ((*p)->turn < (*at)->turn) at = p;
+  if (!(l = *at)) return NULL;
+  *at = l->next;
+  if (!l->next) all->last = at;
+  d->now = l->turn;
+  free(d->user);
+  d->user = wr_strdup(l->user);
+  return l;
+}
+
 static void look_free(struct look *l) {
+  free(l->user);
   def_task_unref(l->def);
   free(l->task);
   http_end(l->call);
@@ -141,10 +180,9 @@ static void read_answer(struct worker *w, struct look *l) {
 
 /* ---- the thread ---- */
 
-static struct look *next_look(struct analyst *a) {
-  struct look *l = list_take(&a->answers);
-  if (l || a->bytes >= LIMIT_ANALYSIS_FLIGHT_BYTES) return l;
-  return list_take(&a->evidence);
+static struct look *next_look(struct desk *d) {
+  struct look *l = list_take(&d->answers);
+  return l || d->of->bytes >= LIMIT_ANALYSIS_FLIGHT_BYTES ? l : take_turn(d);
 }
 
 /* The lock is held. */
@@ -161,12 +199,13 @@ static void give_back(struct analyst *a, struct look *l) {
 }
 
 static void *run(void *arg) {
-  struct analyst *a = arg;
+  struct desk *d = arg;
+  struct analyst *a = d->of;
   pthread_mutex_lock(&a->mu);
   while (!a->stop) {
-    struct look *l = next_look(a);
+    struct look *l = next_look(d);
     if (!l) {
-      pthread_cond_wait(&a->news, &a->mu);
+      pthread_cond_wait(&d->news, &a->mu);
       continue;
     }
     bool left = !l->x;
@@ -186,9 +225,12 @@ struct analyst *analyst_new(struct worker *w) {
   struct analyst *a = wr_new(struct analyst);
   a->w = w;
   pthread_mutex_init(&a->mu, NULL);
-  pthread_cond_init(&a->news, NULL);
-  list_init(&a->evidence);
-  list_init(&a->answers);
+  for (struct desk *d = a->desk; d < a->desk + DESKS; d++) {
+    d->of = a;
+    pthread_cond_init(&d->news, NULL);
+    list_init(&d->evidence);
+    list_init(&d->answers);
+  }
   return a;
 }
 
@@ -196,11 +238,14 @@ void analyst_free(struct analyst *a) {
   if (!a) return;
   pthread_mutex_lock(&a->mu);
   a->stop = true;
-  pthread_cond_signal(&a->news);
+  for (int i = 0; i < DESKS; i++) pthread_cond_signal(&a->desk[i].news);
   pthread_mutex_unlock(&a->mu);
-  if (a->started) pthread_join(a->thread, NULL);
-  for (struct look *l; (l = list_take(&a->answers)) || (l = list_take(&a->evidence));) look_free(l);
-  pthread_cond_destroy(&a->news);
+  for (struct desk *d = a->desk; d < a->desk + DESKS; d++) {
+    if (d->started) pthread_join(d->thread, NULL);
+    for (struct look *l; (l = list_take(&d->answers)) || (l = list_take(&d->evidence));) look_free(l);
+    pthread_cond_destroy(&d->news);
+    free(d->user);
+  }
   pthread_mutex_destroy(&a->mu);
   free(a);
 }
@@ -213,14 +258,16 @@ struct look *look_new(struct look with, struct wx_exec *x) {
 }
 
 bool look_post(struct analyst *a, struct look *l, enum look_step step) {
+  struct desk *d = desk_of(a, l);
   pthread_mutex_lock(&a->mu);
-  if (!a->started) a->started = log_thread(&a->thread, NULL, run, a) == 0;
-  bool ok = a->started;
+  if (!d->started) d->started = log_thread(&d->thread, NULL, run, d) == 0;
+  bool ok = d->started;
   l->step = step;
   if (ok) {
     l->busy = true;
-    list_add(step == LOOK_ANSWER ? &a->answers : &a->evidence, l);
-    pthread_cond_signal(&a->news);
+    if (step == LOOK_EVIDENCE) join_turns(d, l);
+    list_add(step == LOOK_ANSWER ? &d->answers : &d->evidence, l);
+    pthread_cond_signal(&d->news);
   }
   pthread_mutex_unlock(&a->mu);
   return ok;
@@ -239,7 +286,7 @@ void look_leave(struct analyst *a, struct look *l) {
   l->x = NULL;
   bool ours = !l->busy;
   if (ours) a->bytes -= l->counted;
-  pthread_cond_signal(&a->news);   /* there may be room for another one */
+  for (int i = 0; i < DESKS; i++) pthread_cond_signal(&a->desk[i].news);   /* there may be room for another one */
   pthread_mutex_unlock(&a->mu);
   if (ours) look_free(l);
 }

@@ -1,11 +1,13 @@
-/* The thread that reads, thinks and parses for analyses: what was stored of an attempt, the built-in analyzers, the answers of
- * the others. None of this may hold up the loop: a pattern may take two seconds, an answer may have 10,000 tasks.
+/* The threads that read, think and parse for analyses: what was stored of an attempt, the built-in analyzers, the answers of the
+ * others. None of this may hold up the loop: a pattern may take two seconds, an answer may have 10,000 tasks. Patterns have a
+ * thread of their own, so that they hold up nothing but patterns, and in both threads users take turns: who has many slow ones
+ * waits for them alone. An answer that has come goes before what was not read yet.
  *
  * A look is one analysis under way. The loop makes it, posts it, and leaves it; in between exactly one side works on it. The
  * loop reads and changes it while it is ready; after look_leave() the loop has none.
  *
- * Memory: looks whose evidence was read hold LIMIT_ANALYSIS_FLIGHT_BYTES together, and the next one waits; one result is read,
- * and one answer parsed, at a time.
+ * Memory: looks whose evidence was read hold LIMIT_ANALYSIS_FLIGHT_BYTES together, and the next one waits; each thread
+ * reads one result, or parses one answer, at a time.
  * What never happens: a call of the loop that waits; a look whose attempt has ended and that wakes it; an answer that is parsed
  * twice at once. */
 #ifndef WORKER_ANALYST_H
@@ -32,6 +34,8 @@ struct look {
   int64_t ti;
   struct task_def *def;             /* a reference */
   const struct analyzer *analyzer;
+  char *user;                       /* whose turn it is */
+  uint64_t turn;                    /* under the analyst's lock */
   uint32_t attempt;                 /* epoch of what is looked at */
   bool failed;
   char *task;                       /* JSON: the task, as its executor would get it */

@@ -212,16 +212,21 @@ static int run_task(const wx_host *h, wx_exec *x, int fd, json_t *location, char
   return rc;
 }
 
-int program_analyze(const wx_host *h, wx_exec *x, const struct added *a, const struct buf *request, char *err, size_t err_n) {
+int program_file(const struct added *a, char *err, size_t err_n) {
   struct file_mark mark;
   json_t *location = a->location ? json_loads(a->location, 0, NULL) : NULL;
   const char *path = json_string_value(json_array_get(location, 0));
-  struct start s = {.h = h, .request = *request, .fd = program_open(a->dirs, path ? path : "", &mark, err, err_n)};
-  int rc = -1;
-  if (s.fd >= 0) {
-    task_env(&s, x, NULL);
-    rc = run(&s, x, location, a->config, err, err_n);
-  }
+  int fd = program_open(a->dirs, path ? path : "", &mark, err, err_n);
+  json_decref(location);
+  return fd;
+}
+
+int program_analyze(const wx_host *h, wx_exec *x, const struct added *a, int fd, const struct buf *request, char *err,
+                    size_t err_n) {
+  json_t *location = a->location ? json_loads(a->location, 0, NULL) : NULL;
+  struct start s = {.h = h, .request = *request, .fd = fd};
+  task_env(&s, x, NULL);
+  int rc = run(&s, x, location, a->config, err, err_n);
   json_decref(location);
   return rc;
 }

@@ -64,7 +64,7 @@ struct worker_keeps {
   /* Deletes the log, the context and the progress of a task that is deleted, a part at a time. *more: call again. */
   enum log_rc (*forget)(void *ctx, int64_t ti, bool *more);
 };
-/* What analyses ask of the node. All are called by the analyst's thread; blocking. */
+/* What analyses ask of the node. All are called by the analyst's threads, two at once; blocking. */
 struct evidence;
 struct executor;
 struct worker_analysis {

@@ -7,7 +7,7 @@
  * The file of its result comes with the report, opened by the spawner, which makes and removes the attempt's directory. Its
  * descriptor 3 is one pipe more, whose bytes are for worker_report.c.
  *
- * Places are counted by the spawner: a START sent now may wait at its gate. An attempt that was not forked in the end
+ * Places are counted by the spawner: a START sent now may wait at its gate; that of an analysis takes no place. An attempt that was not forked in the end
  * (STEP_WAITED) goes back to the queue. */
 #include <errno.h>
 #include <fcntl.h>
@@ -208,14 +208,18 @@ static void young_del(struct worker *w, struct child *c) {
   else w->young_last = c->young_prev;
 }
 
+static void watch_pipes(struct worker *w, struct child *c) {
+  c->watched = true;
+  for (int i = 0; i < PIPES; i++)
+    if (c->pipe[i].src.fd >= 0) worker_watch(w, &c->pipe[i].src, wanted(&c->pipe[i]));
+}
+
 /* Rings every WATCH_US while there are any. Those that had begun by the previous ring are watched now: a child that waits at the
  * gate, or has just left it, needs no look. */
 static void watch_due(struct worker *w, struct timer *t) {
   for (struct child *c; (c = w->young) && c->id <= w->watch_id;) {
     young_del(w, c);
-    c->watched = true;
-    for (int i = 0; i < PIPES; i++)
-      if (c->pipe[i].src.fd >= 0) worker_watch(w, &c->pipe[i].src, wanted(&c->pipe[i]));
+    watch_pipes(w, c);
   }
   w->watch_id = atomic_load(&w->spawner->page->begun);
   if (w->young) worker_timer(w, t, clock_mono_us() + WATCH_US);
@@ -343,6 +347,7 @@ static void build(struct buf *b, const struct wx_exec *x, const wx_spawn *sp, co
   m.n_env = add_env(b, x, sp, u);
   m.text_bytes = b->len - sizeof m;
   m.flags |= SW_NOTES;
+  if (x->a->analysis) m.flags |= SW_BESIDE;
   if (sp->apart) m.flags |= SW_APART;
   if (sp->stdin_len) m.flags |= SW_STDIN;
   if (x->task.context_len) m.flags |= SW_CONTEXT;
@@ -426,7 +431,8 @@ static int spawn(struct wx_exec *x, const wx_spawn *sp, char *err, size_t err_n)
     bury(w, c);
     return not_made(x, "This node has no descriptor or memory left to start a process.", err, err_n);
   }
-  young_add(w, c);
+  if (x->a->analysis) watch_pipes(w, c); /* its id says nothing of those before it */
+  else young_add(w, c);
   map64_put(&w->kids, c->id, c);
   x->log_cap = sp->log_cap;
   return 0;

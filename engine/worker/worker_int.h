@@ -11,7 +11,7 @@
  *   worker_report.c what it reports: lines of descriptor 3, progress, how it wants to end
  *   worker_kept.c   contexts and progress on their way to the store and back
  *   worker_log.c    the log thread: pieces, cap, ring
- *   analysis.c      one call of an analyzer; analyst.c the thread that reads, thinks and parses for it
+ *   analysis.c      one call of an analyzer; analyst.c the threads that read, think and parse for it
  *   worker_trouble.c  why this node cannot start processes just now; the pause after a start that failed
  *   spawner_link.c  the node's end of the spawner; spawner_exec.c its program (engine/spawner) */
 #ifndef WORKER_INT_H

@@ -83,6 +83,38 @@ static void what_is_made_takes_from_the_rate(void **st) {
   assert_int_equal(n_hint, 1);
 }
 
+/* The attempts at hand come back; run_us 0: they have never begun. */
+static void hand_back(struct member *x, int64_t run_us) {
+  struct attempt *list = x->work;
+  for (struct attempt *a = list; a; a = a->next) a->end = ATTEMPT_HANDBACK, a->run_us = run_us;
+  x->work = NULL;
+  x->tail = &x->work;
+  x->n_work = 0;
+  runner_post_results(x->r, list);
+}
+
+/* A claim that came to nothing was no start. One that ran, and was told to stop, was. */
+static void what_never_began_gives_its_rate_back(void **st) {
+  struct member *a = join(0, 10, 0), *b = join(1, 10, 0);
+  struct queue_row r = row("u");
+  struct made one;
+  (void)st;
+  definition = memdb_save_task(db, 0, "{\"taskName\":\"t\",\"taskType\":\"SHELL\",\"taskContent\":\"true\"}");
+  r.rate_count = 1;
+  r.rate_per_us = 3600 * SEC;
+  assert_true(memdb_set_queue(db, &r));
+  submit(a, &one, 1);
+  assert_int_equal(a->n_work, 1);
+  for (int i = 0; i < 3; i++) {
+    hand_back(a->n_work ? a : b, 0);
+    for (int k = 0; k < 20 && a->n_work + b->n_work == 0; k++, now += SEC / 10) turns(a), turns(b), hand_hints(k & 1 ? b : a);
+    assert_int_equal(a->n_work + b->n_work, 1);
+  }
+  hand_back(a->n_work ? a : b, SEC);
+  for (int k = 0; k < 20; k++, now += SEC / 10) turns(a), turns(b), hand_hints(k & 1 ? b : a);
+  assert_int_equal(a->n_work + b->n_work, 0);
+}
+
 /* What waits for room starts before what is made later, whoever made the room. */
 static void what_a_limit_holds_back_is_not_overtaken(void **st) {
   struct member *a = join(0, 0, 10), *b = join(1, 0, 10);
@@ -160,6 +192,7 @@ int main(void) {
 #define CLUSTER(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
   const struct CMUnitTest tests[] = {
     CLUSTER(what_is_made_starts_in_the_same_commit), CLUSTER(what_is_made_takes_from_the_rate),
+    CLUSTER(what_never_began_gives_its_rate_back),
     CLUSTER(what_a_limit_holds_back_is_not_overtaken), CLUSTER(only_what_may_start_locks_limits),
     CLUSTER(locked_limit_stops_no_submit),
   };

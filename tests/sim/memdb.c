@@ -477,6 +477,10 @@ void tx_apply(struct mem_tx *tx) {
       if (tx->b.task[i].row.update_us > db->newest) db->newest = tx->b.task[i].row.update_us;
     for (size_t i = 0; i < tx->b.n_node; i++) put_node(db, &tx->b.node[i]);
     for (size_t i = 0; i < tx->b.n_task; i++) put_task(db, &tx->b.task[i], tx->me);
+    for (size_t i = 0; i < tx->b.n_attempt; i++) {
+      struct mem_task *t = memdb_task(db, tx->b.attempt[i].ti);
+      if (t) t->handed_back += tx->b.attempt[i].why && strcmp(tx->b.attempt[i].why, "HANDBACK") == 0;
+    }
     trees_apply(db, &tx->b);
     for (size_t i = 0; i < tx->b.n_gone; i++) put_gone(db, tx->b.gone[i]);
     for (size_t i = 0; i < tx->b.n_async; i++) put_async(db, &tx->b.async[i]);

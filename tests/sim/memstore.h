@@ -47,6 +47,7 @@ struct mem_node { struct node_row r; struct mem_tx *lock; };   /* lock: of a str
 struct mem_task { struct task_row r; struct mem_tx *lock; int64_t queued_at;   /* when it became QUEUED */
                   struct mem_task *gone;
                   struct mem_task *newer, *older; uint8_t list;                /* while it is QUEUED: its place in memdb.queued */
+                  uint32_t handed_back;                                        /* rows of task_attempt that say HANDBACK */
                   uint8_t slot1; };                                            /* the oracle's: 1 + its slot, once that is known */
 struct mem_async { struct async_row r; };                      /* under the lock of its task */
 struct mem_job { struct job_row r; struct mem_tx *lock; bool deleted; };        /* a deleted one stays, as of queues */

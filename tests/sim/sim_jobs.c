@@ -170,9 +170,10 @@ static void count(const struct world *w, int64_t id, struct job *out) {
   for (size_t i = 0; (s = map64_next(&w->db->async, &i)) != NULL;) {
     const struct mem_async *a = s->val;
     if (a->r.job != id) continue;
-    const struct task *t = &memdb_task(w->db, a->r.ti)->r.t;
+    const struct mem_task *x = memdb_task(w->db, a->r.ti);
+    const struct task *t = &x->r.t;
     out->count[job_class(t)]++;
-    out->executions += task_attempt_of(t->epoch);
+    out->executions += (int64_t)task_attempt_of(t->epoch) - x->handed_back;
   }
 }
 

@@ -167,7 +167,7 @@ static void finish(struct node *n, struct work *k, enum attempt_end end) {
   struct work **p = &n->work;
   while (*p != k) p = &(*p)->next;
   *p = k->next;
-  if (k->rec->executed && k->a->policy.slot == SLOT_PROCESS) k->a->run_us = n->w->now - k->rec->t0;
+  if (k->rec->executed && k->a->policy.slot == SLOT_PROCESS) k->a->run_us = n->w->now - k->rec->t0 + 1;
   if (k->a->analysis && end != ATTEMPT_LOST && end != ATTEMPT_HANDBACK) end = trees_answer(n->w, k->a);
   exec_end(n->w, k->rec, end);
   k->a->end = end;

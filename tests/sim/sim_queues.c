@@ -115,6 +115,19 @@ static void check_rate(struct world *w, const struct queue_row *q, const struct 
   }
 }
 
+/* A claim that came back before anything of it began is no start: one of that time is taken out of each queue that it was under. */
+static void check_unpaid(struct world *w, const struct queue_row *q, const struct batch *b) {
+  struct seen_queue *s = seen(w, q->queue_id);
+  for (size_t i = 0; i < b->n_attempt; i++) {
+    const struct attempt_row *a = &b->attempt[i];
+    const struct rec *r = ledger_get(w, a->ti, a->epoch);
+    size_t k = s->n;
+    if (!a->why || strcmp(a->why, "HANDBACK") != 0 || !r || r->executed || !matches(q, w, a->ti)) continue;
+    while (k > 0 && s->at[k - 1] != a->start_us) k--;
+    if (k > 0) memmove(&s->at[k - 1], &s->at[k], (s->n-- - k) * sizeof *s->at);
+  }
+}
+
 static int64_t counts(const struct world *w, const struct queue_row *q) {
   const struct map64_slot *s;
   int64_t n = 0;
@@ -167,6 +180,7 @@ void queues_committed(struct world *w, const struct batch *b) {
     size_t starts = 0;
     /* A batch of another node whose fence came before the change may still commit: it stands before the change. */
     if (q->deleted || (!w->single && w->now - seen(w, q->r.queue_id)->changed < SLACK_US)) continue;
+    if (q->r.rate_count > 0) check_unpaid(w, &q->r, b);
     for (size_t i = 0; i < w->n_claim; i++) {
       const struct mem_task *t = memdb_task(w->db, w->claim[i]->ti);
       if (!t || moved(b, t->r.ti) || !task_counts(&t->r.t) || !matches(&q->r, w, t->r.ti)) continue;

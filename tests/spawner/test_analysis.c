@@ -24,12 +24,17 @@ static struct http *http;
 static struct program_dirs dirs;
 static const char *dir_list[1];
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
 static int away;                   /* so many more reads are answered AGAIN */
+static int64_t held;               /* the read of this task waits; 0 = none */
+static int64_t order[16]; static size_t n_order;   /* tasks, as they were read */
 static struct { const char *result; size_t n; const char *log; int exit_code; } kept;
 
 static enum log_rc evidence(void *ctx, int64_t ti, uint32_t epoch, struct evidence *out) {
-  (void)ctx, (void)ti, (void)epoch;
+  (void)ctx, (void)epoch;
   pthread_mutex_lock(&mu);
+  if (n_order < sizeof order / sizeof *order) order[n_order++] = ti;
+  while (held == ti) pthread_cond_wait(&let_go, &mu);
   enum log_rc rc = away > 0 && away-- ? LOG_AGAIN : LOG_STORED;
   pthread_mutex_unlock(&mu);
   if (rc) return rc;
@@ -78,7 +83,7 @@ static void program(const char *name, const char *script) {
 /* ---- one analysis ---- */
 
 /* of: what taskConfig.analyzer would say, with ' for ". */
-static struct attempt *begin(const char *of, const char *timeout) {
+static struct attempt *make(const char *of, const char *timeout, const char *user) {
   char config[512];
   struct wr_err err;
   struct attempt *a = h_attempt("ECHO", "x", NULL);
@@ -91,6 +96,12 @@ static struct attempt *begin(const char *of, const char *timeout) {
   json_decref(v);
   a->epoch = 7;
   a->analysis = analysis_new(a->def->analyzer, 6, false);
+  a->analysis->user = wr_strdup(user);
+  return a;
+}
+
+static struct attempt *begin(const char *of, const char *timeout) {
+  struct attempt *a = make(of, timeout, NULL);
   worker_start(H.w, a);
   return a;
 }
@@ -152,6 +163,40 @@ static void a_pattern_holds_up_nobody(void **state) {
   free(text);
 }
 
+static void hold(int64_t ti) {
+  pthread_mutex_lock(&mu);
+  held = ti;
+  if (ti) n_order = 0;
+  pthread_cond_signal(&let_go);
+  pthread_mutex_unlock(&mu);
+}
+
+/* While a pattern of a user is looked for, others go on; and the next pattern is that of the user who has had fewer. */
+static void users_take_turns(void **state) {
+  static const char pattern[] = "{'type':'regex','pattern':'r'}";
+  static const char *const user[] = {"many", "many", "many", "one"};
+  static const int expect[] = {0, 3, 1, 2};
+  int64_t ti[4];
+  (void)state;
+  keep("r", NULL, 0);
+  for (int i = 0; i < 4; i++) {
+    struct attempt *a = make(pattern, NULL, user[i]);
+    ti[i] = a->ti;
+    if (i == 0) hold(a->ti);
+    worker_start(H.w, a);
+  }
+  says("{'type':'exit-code','ok':[0]}", VERDICT_DONE, 0);   /* it came last: the others have been posted */
+  hold(0);
+  for (int i = 0; i < 4; i++) attempt_free(h_await(ti[i]));
+  pthread_mutex_lock(&mu);
+  size_t k = 0;
+  for (size_t i = 0; i < n_order; i++)
+    if (k < 4 && order[i] == ti[expect[k]]) k++;
+  assert_int_equal(n_order, 5);   /* the quick one among them */
+  assert_int_equal(k, 4);
+  pthread_mutex_unlock(&mu);
+}
+
 static void a_store_that_is_away_is_waited_for(void **state) {
   (void)state;
   keep("{}", NULL, 0);
@@ -197,6 +242,8 @@ static void programs_fail(void **state) {
   keep("r", NULL, 0);
   program("silent", "exit 0");
   ends("'silent'", ATTEMPT_FAIL, "Analyzer silent: its program answered nothing");
+  program("prints", "echo one; echo '{\"verdict\":\"done\"}'");
+  ends("'prints'", ATTEMPT_FAIL, "reports a result. It said last \"{\\\"verdict\\\":\\\"done\\\"}\"");
   program("broken", "echo one; echo 'no such thing' >&2; exit 9");
   ends("'broken'", ATTEMPT_FAIL, "ended with 9. It said last \"no such thing\"");
   program("fatal", "exit 125");
@@ -213,7 +260,11 @@ static void programs_fail(void **state) {
   ends("'steals'", ATTEMPT_FAIL, "/tasks/1/taskType");
   ends("'nobody'", ATTEMPT_FAIL, "there is no analyzer of this name");
   put("{\"analyzerType\":\"gone\",\"mode\":\"program\",\"location\":[\"gone\"]}");
-  ends("'gone'", ATTEMPT_FAIL, "no such program");
+  struct attempt *a = look("'gone'"); /* another member may have the file */
+  assert_int_equal(a->end, ATTEMPT_HANDBACK);
+  assert_false(a->asked);
+  attempt_free(a);
+  assert_true(atomic_load(&registry_find(analyzers, "gone", 0)->added->doubted));
 }
 
 /* Context and progress are the task's: an analyzer has none. */
@@ -250,7 +301,8 @@ static void a_call_has_its_time(void **state) {
   program("sleeps", "exec sleep 1000");
   struct attempt *a = h_await(begin("'sleeps'", "short")->ti);
   assert_int_equal(a->end, ATTEMPT_FAIL);
-  assert_non_null(strstr(a->error, "within 0.2 s (analyzerTimeout)"));
+  assert_non_null(strstr(a->error, "Analyzer sleeps: it did not answer within 0.2 s (analyzerTimeout)"));
+  assert_false(a->asked);            /* the call has failed, and counts: nobody has asked it to stop */
   attempt_free(a);
 }
 
@@ -379,7 +431,7 @@ int main(void) {
   dir_list[0] = bin;
   dirs = (struct program_dirs){dir_list, 1};
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(built_in_ones), cmocka_unit_test(a_pattern_holds_up_nobody), cmocka_unit_test(a_store_that_is_away_is_waited_for),
+    cmocka_unit_test(built_in_ones), cmocka_unit_test(a_pattern_holds_up_nobody), cmocka_unit_test(users_take_turns), cmocka_unit_test(a_store_that_is_away_is_waited_for),
     cmocka_unit_test(programs_answer), cmocka_unit_test(the_request), cmocka_unit_test(programs_fail),
     cmocka_unit_test(an_analyzer_reports_nothing_of_the_task), cmocka_unit_test(large_answers), cmocka_unit_test(a_call_has_its_time),
     cmocka_unit_test(a_stop_gives_the_call_up), cmocka_unit_test(a_worker_of_tasks_alone_hands_it_back), cmocka_unit_test(urls_answer)};

@@ -298,7 +298,9 @@ static void test_texts(void **state) {
   assert_string_equal(task_error(&ok, &run, NULL), ""); /* the error of a former try */
   assert_string_equal(task_error(&bad, &run, "exit code 3"), "exit code 3");
   struct task waits = in(TASK_RETRY_WAIT, TASK_FAILED), calls = in(TASK_RUNNING, TASK_FAILED), end = {.state = TASK_SUCCESS, .epoch = 4};
-  assert_null(task_error(&waits, &calls, "Analyzer failed: x."));
+  struct task again = in(TASK_QUEUED, TASK_FAILED);
+  assert_string_equal(task_error(&waits, &calls, "Analyzer failed: x."), "Analyzer failed: x.");
+  assert_null(task_error(&again, &calls, "Lost with its node.")); /* it cost nothing, and says nothing */
   assert_string_equal(task_error(&end, &calls, NULL), "");
   end.state = TASK_CANCELED;
   assert_string_equal(task_error(&end, &calls, NULL), "Canceled.");
