@@ -91,10 +91,16 @@ static void want(struct job *j, enum job_wish wish) {
   if (!j->pass) job_pass_over(j);
 }
 
+static bool pauses_all(const struct job *j) { return j->wish == JOB_WISH_PAUSE || j->wish == JOB_WISH_CHECKPOINT; }
+
+/* A pause of a flow stays among the passes, so that its end is seen even when nobody tells. */
 void job_pass_over(struct job *j) {
-  j->pass = false;
-  j->pass_at = 0;
-  if (j->wish == JOB_WISH_RESUME || j->wish == JOB_WISH_RETRY) j->wish = JOB_WISH_NONE;
+  j->how &= (uint8_t)~JOB_MOVES;
+  j->pass = pauses_all(j) && j->how & JOB_OF_FLOW;
+  j->pass_at = j->pass ? JOB_PASS_WAITS : 0;
+  if (j->wish != JOB_WISH_RESUME && j->wish != JOB_WISH_RETRY) return;
+  j->wish = JOB_WISH_NONE;
+  j->how = 0;
 }
 
 /* ---- what requests ask ---- */
@@ -115,13 +121,16 @@ static enum ask_no cancel_it(struct job *j) {
   if (j->state == JOB_CANCELING || j->state == JOB_CANCELED) return ASK_SAME;
   if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return refused(j);
   j->closed = 1;
+  j->how &= JOB_MOVES;
   want(j, JOB_WISH_CANCEL);
   return ASK_OK;
 }
 
 static enum ask_no pause_it(struct job *j, enum job_wish wish) {
   if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return refused(j);
-  if (j->wish == wish || j->wish == JOB_WISH_CHECKPOINT) return ASK_SAME;
+  bool flows = (j->how & JOB_OF_FLOW) != 0; /* from now on it is the user's */
+  if (!flows && (j->wish == wish || j->wish == JOB_WISH_CHECKPOINT)) return ASK_SAME;
+  j->how &= JOB_MOVES;
   want(j, wish);
   return ASK_OK;
 }
@@ -129,6 +138,7 @@ static enum ask_no pause_it(struct job *j, enum job_wish wish) {
 static enum ask_no resume_it(struct job *j) {
   if (j->state == JOB_RUNNING) return ASK_SAME;
   if (j->state != JOB_PAUSED) return refused(j);
+  if (j->how & JOB_OF_FLOW) return ASK_SAME;
   want(j, JOB_WISH_RESUME);
   return ASK_OK;
 }
@@ -162,11 +172,48 @@ enum ask_no job_asked(struct job *j, enum job_ask ask) {
   return no;
 }
 
-void job_run_below(struct job *j) {
+void job_run_below(struct job *j, bool flow_paused) {
   job_decide(j);
   if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return;
+  if (flow_paused) {
+    j->how |= JOB_OF_FLOW | JOB_FLOW_ALL;
+    return;
+  }
+  j->how &= JOB_MOVES;
   want(j, JOB_WISH_RESUME);
   job_decide(j);
+}
+
+/* What is wanted of them besides goes on: the pass begins anew. */
+void job_move_below(struct job *j, uint8_t moves) {
+  if (j->wish == JOB_WISH_DELETE || job_total(j) == 0) return;
+  j->how |= moves;
+  j->pass = true;
+  j->pass_at = 0;
+}
+
+/* ---- the flow above ---- */
+
+static bool flow_pauses(struct job *j, enum job_wish wish) {
+  bool flows = (j->how & JOB_OF_FLOW) != 0, all = flows ? j->how & JOB_FLOW_ALL : j->wish == JOB_WISH_RESUME && j->pass;
+  if (pauses_all(j) && (!flows || j->wish == wish || j->wish == JOB_WISH_CHECKPOINT)) return false;
+  j->how = (uint8_t)((j->how & JOB_MOVES) | JOB_OF_FLOW | (all ? JOB_FLOW_ALL : 0));
+  want(j, wish);
+  return true;
+}
+
+static bool flow_goes_on(struct job *j) {
+  if (!pauses_all(j) || !(j->how & JOB_OF_FLOW)) return false;
+  j->how = (uint8_t)((j->how & JOB_MOVES) | (j->how & JOB_FLOW_ALL ? 0 : JOB_OF_FLOW));
+  want(j, JOB_WISH_RESUME);
+  return true;
+}
+
+bool job_follow_flow(struct job *j, bool paused, bool checkpoint) {
+  if (j->wish == JOB_WISH_CANCEL || j->wish == JOB_WISH_DELETE || job_final((enum job_state)j->state)) return false;
+  bool changed = paused ? flow_pauses(j, checkpoint ? JOB_WISH_CHECKPOINT : JOB_WISH_PAUSE) : flow_goes_on(j);
+  if (changed) job_decide(j);
+  return changed;
 }
 
 /* ---- deletion ---- */
@@ -214,7 +261,28 @@ static bool say(enum ask ask, enum ask *out) {
   return true;
 }
 
+static bool held(const struct task *t) { return t->state == TASK_BLOCKED && t->end_as != TASK_NONE; }
+
+/* What the pause of its flow has held or stopped; and what waits may have lost its hint, as in a flow. */
+static bool takes_up(const struct task *t, bool flows) {
+  if (t->phase == PHASE_ANALYSE) return flows && t->state == TASK_QUEUED;
+  if (t->phase != PHASE_RUN) return false;
+  return held(t) || t->resume == RESUME_FLOW || (flows && t->state == TASK_QUEUED);
+}
+
+bool job_flow_wants(const struct job *j, const struct task *t, bool pass, enum task_ev *out) {
+  bool flows = (j->how & JOB_OF_FLOW) != 0, stops = j->wish == JOB_WISH_CHECKPOINT;
+  if (j->wish == JOB_WISH_RESUME) {
+    *out = TASK_EV_TAKE_UP;
+    return pass && takes_up(t, flows);
+  }
+  *out = stops ? TASK_EV_CHECKPOINT : TASK_EV_HOLD;
+  if (!flows || !pauses_all(j) || t->phase != PHASE_RUN) return false;
+  return t->state == TASK_QUEUED || t->state == TASK_RETRY_WAIT || (stops && t->state == TASK_RUNNING);
+}
+
 bool job_wants(const struct job *j, const struct task *t, bool pass, enum ask *out) {
+  if (j->how & JOB_OF_FLOW) return false; /* job_flow_wants() */
   bool ended = task_final(t->state), runs = t->phase != PHASE_DELETE;
   switch ((enum job_wish)j->wish) {
   case JOB_WISH_PAUSE: return pauses(t, false) && say(ASK_PAUSE, out);

@@ -33,7 +33,12 @@ enum job_class job_class(const struct task *t);
 /* Stored. What is wanted of all tasks. RESUME and RETRY last as long as their pass. */
 enum job_wish { JOB_WISH_NONE, JOB_WISH_PAUSE, JOB_WISH_CHECKPOINT, JOB_WISH_CANCEL, JOB_WISH_RESUME, JOB_WISH_RETRY,
                 JOB_WISH_DELETE, JOB_WISH__N };
-enum { JOB_FORCE = 1, JOB_NO_CLEAN_UP = 2 };      /* how a deletion goes: bits of job.how */
+enum { JOB_FORCE = 1, JOB_NO_CLEAN_UP = 2,        /* how a deletion goes: bits of job.how */
+       JOB_OF_FLOW = 4,                           /* of a tree: the pause, or its end, is that of the flow above */
+       JOB_FLOW_ALL = 8,                          /* its end resumes what a user has paused, too: he had asked for that */
+       JOB_MOVE_USER = 16, JOB_MOVE_GROUP = 32, JOB_MOVE_PRIORITY = 64, /* of a tree: all below get what its first has */
+       JOB_MOVES = 112 };
+#define JOB_PASS_WAITS INT64_MAX                  /* pass_at: the pause is carried out, and its flow will end it */
 
 struct job {
   uint8_t state, wish, how;
@@ -58,8 +63,14 @@ enum job_ask { JOB_ASK_CLOSE, JOB_ASK_CANCEL, JOB_ASK_PAUSE, JOB_ASK_CHECKPOINT,
 /* The answer, by the state of the job; *j is changed and decided when it is ASK_OK. A pass begins where one is needed. */
 enum ask_no job_asked(struct job *j, enum job_ask ask);
 
-/* Of a tree: the task that added all others is run: what is paused below it goes on, whoever has paused it. */
-void job_run_below(struct job *j);
+/* Of a tree: the task that added all others is run: what is paused below it goes on, whoever has paused it. flow_paused: it
+ * waits for its flow. */
+void job_run_below(struct job *j, bool flow_paused);
+/* Of a tree: the first task has got another queue, as these JOB_MOVE_ say, and so has what lives below it. */
+void job_move_below(struct job *j, uint8_t moves);
+/* Of a tree below a task of a node: it is paused with its flow, and goes on with it. A pause that a user asked of the tree
+ * stands. True: *j has changed. */
+bool job_follow_flow(struct job *j, bool paused, bool checkpoint);
 
 /* A deletion begins, goes on, or tries again what failed; how: JOB_FORCE, JOB_NO_CLEAN_UP, as this call says. ASK_BUSY: some of
  * it lives, and it is not forced. ASK_SAME: it is under way, and nothing is to be tried again. */
@@ -71,9 +82,13 @@ static inline bool job_stuck(const struct job *j) {
   return j->state == JOB_DELETING && job_live(j) == 0 && (job_empty(j) || !j->pass);
 }
 
+/* Its pass waits for its flow, and has nothing to do. */
+static inline bool job_pass_waits(const struct job *j) { return j->pass && j->pass_at == JOB_PASS_WAITS; }
 /* The pass has looked at every task. */
 void job_pass_over(struct job *j);
 /* What the wish wants of this task now; false: nothing. pass: the pass asks; else an event of the task itself, which RESUME and
  * RETRY do not concern. */
 bool job_wants(const struct job *j, const struct task *t, bool pass, enum ask *out);
+/* The same, where it is no wish of a user but the pause of the flow above, or the end of that. */
+bool job_flow_wants(const struct job *j, const struct task *t, bool pass, enum task_ev *out);
 #endif

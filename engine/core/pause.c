@@ -89,6 +89,7 @@ enum run_rc run_pause(struct run *r, const struct run_event *ev, struct run_ctx 
   r->state = FLOW_PAUSED;
   if (ev->checkpoint) r->hold |= HOLD_CHECKPOINT;
   begin_pass(r, ev->checkpoint ? MORE_CHECKPOINT : MORE_HOLD);
+  eff_after(r, c, AFTER_TREES, UINT32_MAX, NULL);
   eff_mark_flow(r, c, NULL);
   return answer(c, ASK_OK);
 }
@@ -99,6 +100,7 @@ enum run_rc run_resume(struct run *r, struct run_ctx *c) {
   r->state = FLOW_RUNNING;
   r->hold = 0;
   begin_pass(r, MORE_TAKE_UP);
+  eff_after(r, c, AFTER_TREES, UINT32_MAX, NULL);
   eff_mark_flow(r, c, NULL);
   return answer(c, ASK_OK);
 }

@@ -38,6 +38,7 @@ static bool failed_state(enum node_state s) {
 static void set_wish(struct run *r, struct run_ctx *c, enum wish w, const char *error) {
   const struct run_more *under_way = w == WISH_STOP ? run_pass(r) : NULL;
   struct run_more pass = under_way ? *under_way : (struct run_more){0, 0};
+  if (w == WISH_CANCEL && r->state == FLOW_PAUSED) eff_after(r, c, AFTER_TREES, UINT32_MAX, NULL);
   r->wish = (uint8_t)w;
   r->hold &= (uint8_t)~HOLD_NODES; /* the sweep ends them */
   r->n_more = 0;
@@ -429,6 +430,7 @@ static enum run_rc drain_all(struct run *r, struct run_ctx *c, struct run_more *
 }
 
 static void finish(struct run *r, struct run_ctx *c) {
+  if (r->state == FLOW_PAUSED) eff_after(r, c, AFTER_TREES, UINT32_MAX, NULL);
   if (r->wish == WISH_CANCEL) r->state = FLOW_CANCELED;
   else if (r->failed > 0 || r->wish != WISH_NONE) r->state = FLOW_FAILED;
   else r->state = FLOW_SUCCESS;

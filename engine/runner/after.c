@@ -58,6 +58,7 @@ static void one_after(struct runner *r, const struct eff_after *f, struct pushes
   case AFTER_READY: case AFTER_NONE: case AFTER_START: break; /* nothing is left to do */
   case AFTER_PUSH: push_hint(r, f, &p[f->slot]); break;
   case AFTER_KILL: kill_attempt(r, f); break;
+  case AFTER_TREES: trees_flow(&r->trees, f->r->fi, 0); break;
   case AFTER_BELOW: trees_next(&r->trees, run_ti(f->r, f->task), f->r->fi); break;
   case AFTER_TIMER: timers_set(&r->timers, run_ti(f->r, f->task), f->r->fi, f->r->task[f->task].t.due_us); break;
   case AFTER_FLOW_DONE:

@@ -54,32 +54,40 @@ static bool first_of_tree(const struct cached *c) { return !c->alone || c->alone
 /* The lock of its tree: its job, or the row that stands for one. */
 static int64_t tree_of(const struct cached *c, uint32_t task) { return first_of_tree(c) ? -run_ti(c->run, task) : c->alone->job; }
 
+static uint8_t moves_of(const struct queue_spec *q) {
+  if (!q) return 0;
+  return (uint8_t)((q->user ? JOB_MOVE_USER : 0) | (q->group ? JOB_MOVE_GROUP : 0) | (q->has_priority ? JOB_MOVE_PRIORITY : 0));
+}
+
 /* Of the whole tree its head says what is wanted, so that nothing of it starts from now on. */
-static enum store_rc head_follows(struct job_head *h, enum ask ask, bool force) {
+static enum store_rc head_follows(struct job_head *h, const struct req_ask *a) {
   struct job *j = &h->row.j;
-  switch (ask) {
-  case ASK_RUN: job_run_below(j); break;
+  switch (a->ask) {
+  case ASK_RUN: job_run_below(j, h->flow_paused); break;
   case ASK_PAUSE: (void)job_asked(j, JOB_ASK_CHECKPOINT); break;
   case ASK_CANCEL: (void)job_asked(j, JOB_ASK_CANCEL); break;
-  case ASK_DELETE: (void)job_delete(j, force ? JOB_FORCE | JOB_NO_CLEAN_UP : JOB_FORCE); break;
-  case ASK_QUEUE: case ASK__N: return STORE_OK; /* each keeps its queue */
+  case ASK_DELETE: (void)job_delete(j, a->force ? JOB_FORCE | JOB_NO_CLEAN_UP : JOB_FORCE); break;
+  case ASK_QUEUE: job_move_below(j, moves_of(a->queue)); break;
+  case ASK__N: return STORE_OK;
   }
   h->changed = true;
   return STORE_OK;
 }
 
 /* A wish about a task that has added others is theirs, too. */
-static enum store_rc ask_below(struct runner *r, struct cached *c, uint32_t task, enum ask ask, bool force) {
+static enum store_rc ask_below(struct runner *r, struct cached *c, uint32_t task, const struct req_ask *a) {
   static const enum job_wish as[ASK__N] = {[ASK_RUN] = JOB_WISH_RESUME, [ASK_PAUSE] = JOB_WISH_CHECKPOINT,
                                            [ASK_CANCEL] = JOB_WISH_CANCEL, [ASK_DELETE] = JOB_WISH_DELETE};
   struct tree_slot *s;
   int64_t ti = run_ti(c->run, task);
   struct job_head *h = jobs_head(&r->jobs, tree_of(c, task));
   if (!h || h->got != 1) return STORE_OK; /* the event that follows the commit has the lock */
-  if (first_of_tree(c)) return head_follows(h, ask, force);
-  enum store_rc rc = as[ask] != JOB_WISH_NONE ? trees_of(&r->trees, ti, &s) : STORE_OK;
-  if (rc != STORE_OK || as[ask] == JOB_WISH_NONE || !s->there) return rc;
-  s->row.wish = (uint8_t)as[ask];
+  if (first_of_tree(c)) return head_follows(h, a);
+  uint8_t moves = a->ask == ASK_QUEUE ? moves_of(a->queue) : 0;
+  enum store_rc rc = as[a->ask] != JOB_WISH_NONE || moves ? trees_of(&r->trees, ti, &s) : STORE_OK;
+  if (rc != STORE_OK || (as[a->ask] == JOB_WISH_NONE && !moves) || !s->there) return rc;
+  enum job_wish wish = as[a->ask] != JOB_WISH_NONE ? as[a->ask] : s->row.pass ? tree_wish(&s->row) : JOB_WISH_NONE;
+  s->row.wish = (uint8_t)(wish | moves | (s->row.wish & JOB_MOVES));
   s->row.pass = s->changed = true;
   s->row.pass_at = 0;
   return STORE_OK;
@@ -114,7 +122,8 @@ enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const
   if (rc != STORE_OK) return rc;
   got->no = r->step.ctx.no;
   got->shown = task_show(&c->run->task[task].t); /* the array may have moved */
-  if (r->step.ctx.did & TASK_OUT_BELOW) rc = ask_below(r, c, task, a->ask, a->force);
+  bool itself = a->ask == ASK_QUEUE && a->below; /* whoever asks goes over what is below */
+  if ((r->step.ctx.did & TASK_OUT_BELOW) && !itself) rc = ask_below(r, c, task, a);
   if (rc != STORE_OK) return rc;
   if (got->no != ASK_OK || !run_alone(c->run)) return STORE_OK;
   if (task_final(was.state) && was.state != TASK_SUCCESS && !c->alone->gone) rc = keep_last(r, c, &was);
@@ -134,16 +143,75 @@ static bool job_held(const struct runner *r, const struct cached *c) {
 }
 
 static enum store_rc apply_as(struct runner *r, struct cached *c, enum ask ask, const struct job *j) {
-  struct req_ask a = {.ask = ask, .force = j->how != 0}; /* of a clean-up that is left alone nothing is asked */
+  bool force = (j->how & (JOB_FORCE | JOB_NO_CLEAN_UP)) != 0; /* of a clean-up that is left alone nothing is asked */
+  struct req_ask a = {.ask = ask, .force = force};
   struct ask_answer got;
   return ask_apply(r, c, 0, &a, &got);
 }
 
 enum store_rc ask_obey(struct runner *r, struct cached *c, bool pass) {
   const struct job_head *h = head_of(r, c);
+  struct run_event ev = {.kind = RUN_EV_TASK};
+  enum run_rc out;
   enum ask ask;
-  if (!h || c->alone->gone || !job_wants(&h->row.j, &c->run->task[0].t, pass, &ask)) return STORE_OK;
+  if (!h || c->alone->gone) return STORE_OK;
+  const struct task *t = &c->run->task[0].t;
+  if (job_flow_wants(&h->row.j, t, pass, &ev.ev.kind)) return step_event(&r->step, c, &ev, &out);
+  if (!job_wants(&h->row.j, t, pass, &ask)) return STORE_OK;
   return apply_as(r, c, ask, &h->row.j);
+}
+
+/* ---- another queue, with what added it ---- */
+
+static bool said_of(const struct whose_row *w, struct async_row *row) {
+  *row = (struct async_row){.user = w->user, .group = w->group, .priority = w->priority};
+  return true;
+}
+
+/* This very batch moves it. */
+static bool moved_now(const struct runner *r, int64_t ti, struct async_row *row) {
+  const struct cached *c = cache_get(&r->cache, run_key(0, ti));
+  if (c && c->alone->moved) {
+    *row = (struct async_row){.user = c->alone->user, .group = c->alone->group, .priority = c->alone->priority};
+    return true;
+  }
+  for (size_t i = r->writer.n_whose; i-- > 0;) {
+    const struct whose_row *w = &r->writer.whose[i];
+    if (w->ti == ti) return said_of(w, row);
+  }
+  return false;
+}
+
+enum store_rc ask_queue_of(struct runner *r, int64_t ti, uint8_t moves, struct queue_spec *out) {
+  struct async_row row;
+  struct task_row of;
+  struct whose_row *said;
+  size_t got = 0, n = 0;
+  struct arena *a = &r->env.mem;
+  *out = (struct queue_spec){0};
+  if (!(moves & JOB_MOVES)) return STORE_OK;
+  enum store_rc rc = store_async(r->env.store, &ti, 1, &row, &got);
+  if (rc == STORE_OK && got == 0) rc = store_tasks(r->env.store, &ti, 1, &of, &n);
+  if (rc == STORE_OK && n == 1) rc = store_whose(r->env.store, of.fi, a, &said, &n);
+  if (rc != STORE_OK) return rc;
+  for (size_t i = 0; i < n; i++)
+    if (said[i].ti == ti) got = said_of(&said[i], &row);
+  got += moved_now(r, ti, &row);
+  if (got == 0) return STORE_OK;
+  if ((moves & JOB_MOVE_USER) && row.user) out->user = arena_strdup(a, row.user);
+  if ((moves & JOB_MOVE_GROUP) && row.group) out->group = arena_strdup(a, row.group);
+  out->has_priority = (moves & JOB_MOVE_PRIORITY) != 0;
+  out->priority = row.priority;
+  return STORE_OK;
+}
+
+enum store_rc ask_move(struct runner *r, struct cached *c, const struct queue_spec *q, bool itself) {
+  const struct alone *x = c->alone;
+  struct ask_answer got;
+  bool there = (!q->user || strcmp(q->user, x->user) == 0) && (!q->group || strcmp(q->group, x->group) == 0) &&
+               (!q->has_priority || q->priority == x->priority);
+  if (there || x->gone) return STORE_OK;
+  return ask_apply(r, c, 0, &(struct req_ask){.ask = ASK_QUEUE, .queue = q, .below = itself}, &got);
 }
 
 /* What the job answers in place of the task; ASK_OK: the task answers. A canceled job goes on when one of its tasks is run. */
@@ -266,7 +334,9 @@ static enum store_rc ask_node_task(struct runner *r, struct ev *e, const struct 
   if (task == UINT32_MAX || task_final(row->t.state)) return ask_row(r, q, row); /* perhaps of an older run */
   if (q->ask->ask == ASK_QUEUE && q->ask->queue && may_move(c, task, row) && !move(r, q, c, task)) return STORE_OK;
   bool held = false;
-  enum store_rc rc = run_known(c->run, run_node_of(c->run, task)) ? lock_tree(r, c, task, q->ask, &held) : STORE_OK;
+  uint32_t node = run_node_of(c->run, task); /* what has added others is known by its row alone */
+  enum store_rc rc = run_known(c->run, node) ? STORE_OK : load_nodes(&r->loader, c, &node, 1);
+  if (rc == STORE_OK) rc = lock_tree(r, c, task, q->ask, &held);
   if (rc == STORE_OK && held) { e->then = THEN_LATER; return STORE_OK; }
   if (rc == STORE_OK) rc = ask_apply(r, c, task, q->ask, &got);
   if (rc != STORE_OK) return rc;

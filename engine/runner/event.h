@@ -13,7 +13,8 @@
 
 enum ev_kind { EV_RESULT, EV_TIMEOUT, EV_REQ, EV_HINT, EV_DUE, EV_LOST, EV_STRAY, EV_FLOW_TIMEOUT, EV_MORE,
                EV_JOB /* the pass of a job goes on */,
-               EV_TREE /* what a task has added follows it, or lets it end */ };
+               EV_TREE, /* what a task has added follows it, or lets it end */
+               EV_TREES /* the trees below the tasks of a flow, behind `job`, follow its pause, or its end */ };
 
 /* Where a hint comes from decides where it goes when its task cannot be claimed here. */
 enum hint_from {

@@ -171,10 +171,10 @@ static enum admit hint_asks(struct runner *r, const struct ev *e, const struct t
   return admit == ADMIT_NOW && !wait_claim(r, e, of) ? ADMIT_QUEUE : admit;
 }
 
-/* Its job is paused, or ends. */
-static bool job_holds(const struct runner *r, const struct cached *c) {
-  const struct job_head *h = c->alone && c->alone->job != 0 ? jobs_head(&r->jobs, c->alone->job) : NULL;
-  return h && jobs_hold(h) && c->run->task[0].t.phase == PHASE_RUN;
+/* The flow above it is held by another node, or its pause is not in the head of the tree yet. */
+static bool comes_again(const struct runner *r, const struct cached *c) {
+  const struct job_head *h = jobs_head(&r->jobs, c->alone->job);
+  return h->flow_held || (h->fi != 0 && !h->flow_paused && !jobs_hold(h));
 }
 
 /* The class of a hint is known only here, from the policy of its task. */
@@ -195,7 +195,10 @@ static enum store_rc do_hint(struct runner *r, struct ev *e) {
   /* It waits no more: nothing is paid for it. Perhaps this very batch has claimed it: what is held settles after the commit. */
   bool known = run_alone(c->run) || run_known(c->run, run_node_of(c->run, task));
   if (known && c->run->task[task].t.state != TASK_QUEUED) return STORE_OK;
-  if (job_holds(r, c)) return ask_obey(r, c, false);
+  if (step_held(&r->step, c)) { /* its job is paused, or ends */
+    if (comes_again(r, c)) e->then = THEN_LATER;
+    return ask_obey(r, c, false);
+  }
   struct waits t = wait_of(r, c, e->ti, e->fi, task, wait_since(r, c));
   t.list = pol->list;
   t.of = cached_queue_as(c, task, pol);
@@ -227,6 +230,7 @@ static enum store_rc dispatch(struct runner *r, struct ev *e) {
   case EV_MORE: return do_more(r, e);
   case EV_JOB: return job_pass(r, e);
   case EV_TREE: return tree_event(r, e);
+  case EV_TREES: return tree_flow_event(r, e);
   }
   return STORE_OK;
 }

@@ -138,12 +138,14 @@ enum store_rc job_request(struct runner *r, struct ev *e) {
 /* ---- carried out ---- */
 
 /* Of one task of the slice. *later: this batch has changed it already, so the slice ends before it. */
-static enum store_rc pass_one(struct runner *r, int64_t ti, bool *later) {
+static enum store_rc pass_one(struct runner *r, int64_t ti, const struct queue_spec *to, bool *later) {
   struct cached *c;
   enum store_rc rc = load_alone(&r->loader, ti, false, &c);
   if (rc != STORE_OK || c == NULL) return rc;
   *later = ask_waits(c, ASK_RUN);
-  return *later ? STORE_OK : ask_obey(r, c, true);
+  if (*later) return STORE_OK;
+  rc = ask_move(r, c, to, true);
+  return rc == STORE_OK ? ask_obey(r, c, true) : rc;
 }
 
 /* Nobody has taken it away meanwhile. */
@@ -158,13 +160,15 @@ enum store_rc job_pass(struct runner *r, struct ev *e) {
   struct job_head *h = jobs_head(&r->jobs, e->job);
   int64_t *ti = arena_alloc(&r->env.mem, JOB_SLICE * sizeof *ti);
   size_t n = 0, done = 0;
+  struct queue_spec to;
   bool later = false;
-  if (!h || h->got != 1 || h->gone || !h->row.j.pass) return STORE_OK;
+  if (!h || h->got != 1 || h->gone || !h->row.j.pass || job_pass_waits(&h->row.j)) return STORE_OK;
   if (h->was_empty) return pass_ends(r, e, h);
   enum store_rc rc = store_job_tasks(r->env.store, e->job, h->row.j.pass_at, ti, JOB_SLICE, &n);
   if (rc == STORE_OK) rc = load_alone_ahead(&r->loader, ti, n);
+  if (rc == STORE_OK) rc = ask_queue_of(r, -e->job, e->job < 0 ? h->row.j.how : 0, &to);
   while (rc == STORE_OK && done < n) {
-    rc = pass_one(r, ti[done], &later);
+    rc = pass_one(r, ti[done], &to, &later);
     if (rc != STORE_OK || later) break;
     if (!h->row.j.pass) break; /* the end of its last task has ended the pass */
     h->row.j.pass_at = ti[done++];
@@ -189,7 +193,7 @@ void job_after(struct runner *r) {
     const struct job_head *h = s->val;
     if (!h->changed) continue;
     if (h->gone) jobs_had_over(&r->jobs, h->row.job_id);
-    if (h->row.j.pass && !h->gone) goes_on(r, h->row.job_id);
+    if (h->row.j.pass && !h->gone && !job_pass_waits(&h->row.j)) goes_on(r, h->row.job_id);
     bool ended = h->gone || job_final((enum job_state)h->row.j.state) || job_stuck(&h->row.j);
     if (ended && w && w->job && w->waits(w->ctx)) w->job(w->ctx, h->row.job_id);
   }

@@ -1,5 +1,7 @@
 /* The heads of the jobs of a batch: jobs.h. */
 #include "jobs.h"
+#include "run.h"
+#include <stdio.h>
 
 void jobs_init(struct jobs *j, struct env *env) { *j = (struct jobs){.env = env, .heads = MAP64_INIT}; }
 
@@ -62,13 +64,79 @@ static void take(struct jobs *j, int64_t id, const struct job_row *row, uint8_t 
   h->was_empty = job_empty(&row->j);
 }
 
+/* ---- trees below the tasks of a flow ---- */
+
+#define TREE_KEY "\ttree "
+#define FLOW_KEY "\tflow "
+
+static char *flow_key(struct arena *a, int64_t fi, const char *end) {
+  enum { ROOM = 64 };
+  char *key = arena_alloc(a, ROOM);
+  (void)snprintf(key, ROOM, FLOW_KEY "%lld tree %s", (long long)fi, end);
+  return key;
+}
+
+char *jobs_tree_key(struct arena *a, int64_t id, int64_t fi) {
+  char of[24], *key = arena_alloc(a, 32);
+  (void)snprintf(of, sizeof of, "%lld", (long long)-id);
+  if (fi != 0) return flow_key(a, fi, of);
+  (void)snprintf(key, 32, TREE_KEY "%s", of);
+  return key;
+}
+
+static int64_t flow_of(const struct job_head *h) {
+  bool tree = h->row.job_id < 0 && strncmp(h->row.key, FLOW_KEY, strlen(FLOW_KEY)) == 0;
+  return tree ? strtoll(h->row.key + strlen(FLOW_KEY), NULL, 10) : 0;
+}
+
+enum store_rc jobs_of_flow(const struct jobs *j, int64_t fi, int64_t after_id, int64_t *id, size_t n, size_t *n_out) {
+  struct arena *a = &j->env->mem;
+  const char *from = after_id != 0 ? jobs_tree_key(a, after_id, fi) : flow_key(a, fi, "");
+  return store_job_keys(j->env->store, from, flow_key(a, fi, ":"), id, n, n_out); /* ':' follows the digits */
+}
+
+void jobs_follow_flow(struct job_head *h, bool paused, bool checkpoint) {
+  h->flow_paused = paused;
+  h->changed |= job_follow_flow(&h->row.j, paused, checkpoint);
+}
+
+/* A flow that is gone is over. */
+static void look_at_flow(struct jobs *j, int64_t fi, const struct flow_row *row, uint8_t got) {
+  const struct map64_slot *s;
+  bool paused = got == 1 && row->state == FLOW_PAUSED, stops = paused && (row->wish >> 4 & HOLD_CHECKPOINT);
+  for (size_t i = 0; (s = map64_next(&j->heads, &i)) != NULL;) {
+    struct job_head *h = s->val;
+    if (h->fi != fi) continue;
+    h->flow_held = got == 2;
+    if (got != 2) jobs_follow_flow(h, paused, stops);
+  }
+}
+
+/* Nothing below a flow starts while that is paused, so the head of the flow is locked, too, behind those of all jobs. */
+static enum store_rc lock_flows(struct jobs *j, const int64_t *id, size_t n) {
+  int64_t *fi = arena_alloc(&j->env->mem, n * sizeof *fi);
+  size_t m = 0;
+  for (size_t i = 0; i < n; i++) {
+    struct job_head *h = jobs_head(j, id[i]);
+    h->fi = h->got == 1 ? flow_of(h) : 0;
+    if (h->fi != 0) fi[m++] = h->fi;
+  }
+  if (m == 0) return STORE_OK;
+  m = wr_distinct(fi, m, sizeof *fi);
+  struct flow_row *row = arena_zalloc(&j->env->mem, m * sizeof *row);
+  uint8_t *got = arena_zalloc(&j->env->mem, m);
+  enum store_rc rc = store_lock(j->env->store, fi, m, row, got);
+  for (size_t i = 0; rc == STORE_OK && i < m; i++) look_at_flow(j, fi[i], &row[i], got[i]);
+  return rc;
+}
+
 /* ids: ascending, each once. */
 static enum store_rc lock_new(struct jobs *j, const int64_t *id, size_t n) {
   struct job_row *row = arena_zalloc(&j->env->mem, n * sizeof *row);
   uint8_t *got = arena_zalloc(&j->env->mem, n);
   enum store_rc rc = store_job_lock(j->env->store, id, n, row, got);
   for (size_t i = 0; rc == STORE_OK && i < n; i++) take(j, id[i], &row[i], got[i]);
-  return rc;
+  return rc == STORE_OK ? lock_flows(j, id, n) : rc;
 }
 
 enum store_rc jobs_lock(struct jobs *j, int64_t *id, size_t n) {

@@ -21,6 +21,9 @@ struct job_head {
   bool gone;                          /* this batch deletes it */
   bool was_final;
   bool was_empty;                     /* before this batch; job_empty() */
+  int64_t fi;                         /* of a tree below a task of a node: its flow, whose head is locked behind it */
+  bool flow_paused;
+  bool flow_held;                     /* another node has that head: nothing of the tree starts in this batch */
 };
 struct jobs {
   struct env *env;
@@ -55,4 +58,9 @@ void jobs_moved(struct job_head *h, const struct job_step *s);
 bool jobs_no_clean_up(const struct job_head *h);
 /* Nothing of this job starts: it is paused or being ended. */
 bool jobs_hold(const struct job_head *h);
+/* The key of the row that is the lock of a tree says whose it is; no key of a job has a tab. fi 0: of no flow. */
+char *jobs_tree_key(struct arena *a, int64_t id, int64_t fi);
+/* Up to n trees of a flow behind after_id (0: all), in the order of their keys. */
+enum store_rc jobs_of_flow(const struct jobs *j, int64_t fi, int64_t after_id, int64_t *id, size_t n, size_t *n_out) WR_MUST;
+void jobs_follow_flow(struct job_head *h, bool paused, bool checkpoint);
 #endif

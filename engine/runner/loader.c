@@ -226,6 +226,7 @@ enum store_rc load_every_node(struct loader *l, struct cached *c) { return load_
 /* Is the head of the event's flow to be locked first? The head of a cached flow is locked too when another node may have touched
  * it lately. Otherwise that flow would make the batch stale. */
 static bool head_wanted(const struct loader *l, const struct ev *e) {
+  if (e->kind == EV_TREES) return false; /* of the flow itself nothing is asked */
   const struct cached *c = e->fi != 0 ? cache_get(l->cache, e->fi) : NULL;
   if (c) return c->shared > 0;
   return e->fi != 0 && (e->q != NULL || !quarantine_waits(l->quarantine, e->fi));

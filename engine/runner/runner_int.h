@@ -120,6 +120,10 @@ enum store_rc ask_apply(struct runner *r, struct cached *c, uint32_t task, const
 
 /* ask.c: what is wanted of all tasks of its job is done with this one, as far as an event of its own, or the pass, has to. */
 enum store_rc ask_obey(struct runner *r, struct cached *c, bool pass) WR_MUST;
+/* ask.c: what of the queue of ti these JOB_MOVE_ name, in the arena of the batch; and a task below it gets that, if its state
+ * allows. itself: whoever asks goes over what is below that one, too. */
+enum store_rc ask_queue_of(struct runner *r, int64_t ti, uint8_t moves, struct queue_spec *out) WR_MUST;
+enum store_rc ask_move(struct runner *r, struct cached *c, const struct queue_spec *q, bool itself) WR_MUST;
 /* job.c. open: q->rc or q->replayed says when nothing is to be made. after: the batch has committed. */
 enum store_rc job_open(struct runner *r, struct req *q, bool adds) WR_MUST;
 enum store_rc job_make(struct runner *r, struct req *q) WR_MUST;
@@ -136,6 +140,7 @@ enum store_rc submit_below(struct runner *r, struct req_task *t, struct task_def
 enum store_rc tree_verdict(struct runner *r, struct ev *e, struct run_event *ev) WR_MUST;
 enum store_rc tree_settle(struct runner *r) WR_MUST;
 enum store_rc tree_event(struct runner *r, struct ev *e) WR_MUST;
+enum store_rc tree_flow_event(struct runner *r, const struct ev *e) WR_MUST;
 void tree_after(struct runner *r);
 
 /* rows.c: fills writer.b. *any: there is something to write. */

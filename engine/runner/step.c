@@ -78,13 +78,17 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
 }
 
 /* Of a task of a job that is paused or ends: nothing starts but clean-ups. */
-static bool held(const struct stepper *s, const struct cached *c) {
+bool step_held(const struct stepper *s, const struct cached *c) {
   const struct job_head *h = c->alone && c->alone->job != 0 ? jobs_head(s->jobs, c->alone->job) : NULL;
-  return h && jobs_hold(h) && c->run->task[0].t.phase == PHASE_RUN;
+  if (!h || c->run->task[0].t.phase == PHASE_DELETE) return false;
+  if (h->flow_held || h->flow_paused) return true;
+  const struct cached *flow = h->fi != 0 ? cache_get(s->cache, h->fi) : NULL;
+  if (flow && flow->run->eff != 0 && flow->run->state == FLOW_PAUSED) return true; /* this very batch pauses it */
+  return jobs_hold(h) && c->run->task[0].t.phase == PHASE_RUN;
 }
 
 static bool may_take(const struct stepper *s, const struct cached *c, const struct eff_after *f) {
-  if (held(s, c)) return false;
+  if (step_held(s, c)) return false;
   if (admission_ask(s->admission, f->pol, false) != ADMIT_NOW) return false;
   struct queue_view of = cached_queue_as(c, f->task, f->pol);
   if (!queues_counts(s->queues, &of)) return s->queues->opts.n_serves == 0 || queues_serves(s->queues, of.user, of.group);

@@ -34,6 +34,8 @@ enum store_rc step_slice(struct stepper *s, struct cached *c) WR_MUST;    /* a l
  * version. */
 enum store_rc step_policy(struct stepper *s, struct cached *c, uint32_t task, struct task_policy *own,
                           const struct task_policy **out) WR_MUST;
+/* A stand-alone task does not start now: its job, or the flow above its tree, is paused or ends. A clean-up may. */
+bool step_held(const struct stepper *s, const struct cached *c);
 /* After RUN_EV_RERUN: when a node that is kept had failed, the flow takes over the error of that node. */
 enum store_rc step_blame_kept(struct stepper *s, struct cached *c) WR_MUST;
 #endif

@@ -5,6 +5,8 @@
 #include "analysis.h"
 #include "runner_int.h"
 
+enum { TREES_AT_ONCE = 100 };          /* trees of one flow that follow its pause in one batch */
+
 /* ---- a verdict that adds tasks ---- */
 
 struct adding {
@@ -91,29 +93,37 @@ static enum store_rc read_defs(struct adding *a, struct run_event *ev) {
   return STORE_OK;
 }
 
+/* Of the task of a node: it may be paused, as far as the verdict's own batch knows. */
+static void with_its_flow(const struct adding *a, struct job_head *h) {
+  const struct run *run = a->c->run;
+  if (!run_alone(run)) jobs_follow_flow(h, run->state == FLOW_PAUSED, (run->hold & HOLD_CHECKPOINT) != 0);
+}
+
 /* The row that is the lock of a tree without a job; the first verdict that adds tasks makes it. What was wanted of a former run
  * is forgotten. */
 static void head_begins(struct adding *a) {
   int64_t id = a->e->a->scope;
   struct job_head *h = jobs_head(&a->r->jobs, id);
-  char key[32];
   if (id > 0) return;
   if (h == NULL || h->got != 1) {
     h = jobs_make(&a->r->jobs, id);
-    (void)snprintf(key, sizeof key, "\ttree %lld", (long long)-id); /* no key of a job has a tab */
-    h->row.key = arena_strdup(&a->r->env.mem, key);
+    h->row.key = jobs_tree_key(&a->r->env.mem, id, a->e->fi);
     h->row.name = "";
     h->row.create_us = a->r->env.wall_us;
     h->row.j.state = JOB_RUNNING;
+    h->fi = a->e->fi;
+    with_its_flow(a, h);
     return;
   }
   bool first = a->c->alone == NULL || a->c->alone->job == 0;
   if (!first || h->row.j.wish == JOB_WISH_DELETE) return;
   h->row.j.closed = 0;
   h->row.j.wish = JOB_WISH_NONE;
+  h->row.j.how = 0;
   h->row.j.pass = false;
   job_decide(&h->row.j);
   h->changed = true;
+  with_its_flow(a, h);
 }
 
 static struct submit_below below_of(const struct adding *a) {
@@ -268,18 +278,22 @@ static bool wants(enum job_wish wish, const struct task *t, enum ask *out) {
   return job_wants(&j, t, true, out);
 }
 
-static enum store_rc ask_child(struct runner *r, int64_t ti, enum job_wish wish, bool *later) {
+static enum store_rc ask_child(struct runner *r, int64_t ti, enum job_wish wish, const struct queue_spec *to, bool *later) {
   struct cached *c;
   struct ask_answer got;
   struct tree_slot *s = NULL;
   enum ask ask;
   enum store_rc rc = load_alone(&r->loader, ti, false, &c);
-  if (rc != STORE_OK || c == NULL || !wants(wish, &c->run->task[0].t, &ask)) return rc;
-  *later = ask_waits(c, ASK_RUN);
+  if (rc != STORE_OK || c == NULL) return rc;
+  bool wanted = wants(wish, &c->run->task[0].t, &ask), moves = to->user || to->group || to->has_priority;
+  *later = (wanted || moves) && ask_waits(c, ASK_RUN);
   if (*later) return STORE_OK;
+  if (moves) rc = ask_move(r, c, to, false);
+  if (rc != STORE_OK || !wanted) return rc;
   if (ask == ASK_DELETE) rc = trees_of(&r->trees, ti, &s);
   if (rc != STORE_OK) return rc;
-  return ask_apply(r, c, 0, &(struct req_ask){.ask = ask, .below = s && s->there && s->row.total > 0}, &got);
+  rc = ask_apply(r, c, 0, &(struct req_ask){.ask = ask, .below = s && s->there && s->row.total > 0}, &got);
+  return rc == STORE_OK ? ask_obey(r, c, false) : rc; /* what is wanted of the whole tree stands */
 }
 
 /* Of a task within a tree; *more: it goes on. */
@@ -287,16 +301,19 @@ static enum store_rc pass(struct runner *r, int64_t ti, struct tree_slot *s, boo
   int64_t *child = arena_alloc(&r->env.mem, JOB_SLICE * sizeof *child);
   size_t n = 0, done = 0;
   bool later = false;
+  struct queue_spec to;
   enum store_rc rc = store_children(r->env.store, ti, s->row.pass_at, child, JOB_SLICE, &n);
+  if (rc == STORE_OK) rc = ask_queue_of(r, ti, s->row.wish, &to);
   if (rc == STORE_OK) rc = load_alone_ahead(&r->loader, child, n);
   while (rc == STORE_OK && done < n) {
-    rc = ask_child(r, child[done], (enum job_wish)s->row.wish, &later);
+    rc = ask_child(r, child[done], tree_wish(&s->row), &to, &later);
     if (rc != STORE_OK || later) break;
     s->row.pass_at = child[done++];
   }
   r->step.ctx.budget -= (int64_t)n;
   *more = later || n == JOB_SLICE;
   s->row.pass = *more;
+  if (!*more) s->row.wish = (uint8_t)tree_wish(&s->row);
   s->changed = true;
   return rc;
 }
@@ -304,8 +321,8 @@ static enum store_rc pass(struct runner *r, int64_t ti, struct tree_slot *s, boo
 /* A wish that only the row of the task knows: a flow was canceled, or whoever took it died. */
 static void adopt(const struct task *t, struct tree_slot *s) {
   enum job_wish wish = t->phase == PHASE_DELETE ? JOB_WISH_DELETE : t->end_as == TASK_CANCELED ? JOB_WISH_CANCEL : JOB_WISH_NONE;
-  if (wish == JOB_WISH_NONE || s->row.wish == wish) return;
-  s->row.wish = (uint8_t)wish;
+  if (wish == JOB_WISH_NONE || tree_wish(&s->row) == wish) return;
+  s->row.wish = (uint8_t)(wish | (s->row.wish & JOB_MOVES));
   s->row.pass = s->changed = true;
   s->row.pass_at = 0;
 }
@@ -349,8 +366,23 @@ enum store_rc tree_event(struct runner *r, struct ev *e) {
   return may_end(r, c, t, s) ? end_parent(r, c, task, s) : follow(r, c, task, e->ti, s);
 }
 
+/* Whoever locks the head of a tree looks at its flow: so each is only touched here. When this is lost with its node, the passes
+ * that wait, and the tasks that wait for what they added, are found in the rows. */
+enum store_rc tree_flow_event(struct runner *r, const struct ev *e) {
+  int64_t id[TREES_AT_ONCE];
+  size_t n = 0;
+  enum store_rc rc = jobs_of_flow(&r->jobs, e->fi, e->job, id, TREES_AT_ONCE, &n);
+  for (size_t i = 0; rc == STORE_OK && i < n; i++) trees_follow(&r->trees, id[i]);
+  if (rc == STORE_OK && n == TREES_AT_ONCE) trees_flow(&r->trees, e->fi, id[n - 1]);
+  return rc;
+}
+
+static struct ev next_event(const struct tree_next *n) {
+  if (n->ti != 0) return (struct ev){.kind = EV_TREE, .ti = n->ti, .fi = n->fi};
+  return (struct ev){.kind = n->fi != 0 ? EV_TREES : EV_JOB, .fi = n->fi, .job = n->job};
+}
+
 void tree_after(struct runner *r) {
-  for (size_t i = 0; i < r->trees.n_next; i++)
-    events_add(&r->events, (struct ev){.kind = EV_TREE, .ti = r->trees.next[i].ti, .fi = r->trees.next[i].fi});
+  for (size_t i = 0; i < r->trees.n_next; i++) events_add(&r->events, next_event(&r->trees.next[i]));
   r->trees.n_next = 0;
 }

@@ -63,5 +63,13 @@ void trees_gone(struct trees *t, int64_t ti) {
 void trees_next(struct trees *t, int64_t ti, int64_t fi) {
   for (size_t i = 0; i < t->n_next; i++)
     if (t->next[i].ti == ti) return;
-  *WR_PUSH(t->next, t->n_next, t->cap_next) = (struct tree_next){ti, fi};
+  *WR_PUSH(t->next, t->n_next, t->cap_next) = (struct tree_next){ti, fi, 0};
+}
+
+void trees_flow(struct trees *t, int64_t fi, int64_t after_id) {
+  *WR_PUSH(t->next, t->n_next, t->cap_next) = (struct tree_next){0, fi, after_id};
+}
+
+void trees_follow(struct trees *t, int64_t id) {
+  *WR_PUSH(t->next, t->n_next, t->cap_next) = (struct tree_next){0, 0, id};
 }

@@ -14,7 +14,9 @@ struct tree_slot {
   bool gone;                          /* its task is deleted by this batch */
   bool listed;                        /* in `settle` */
 };
-struct tree_next { int64_t ti, fi; };
+/* Its wish; the bits JOB_MOVES beside it say what of the queue of its task the pass gives to all that it added. */
+static inline enum job_wish tree_wish(const struct tree_row *r) { return (enum job_wish)(r->wish & ~JOB_MOVES); }
+struct tree_next { int64_t ti, fi, job; };         /* of a task; or ti 0: of the trees of a flow, or of one of them */
 struct trees {
   struct env *env;
   struct map64 rows;                  /* ti: struct tree_slot, in env->mem; of the batch */
@@ -32,4 +34,7 @@ void trees_moved(struct trees *t, struct tree_slot *s, const struct task *was, c
 void trees_settle(struct trees *t, struct tree_slot *s);    /* its parent is looked at before the batch ends */
 void trees_gone(struct trees *t, int64_t ti);
 void trees_next(struct trees *t, int64_t ti, int64_t fi);   /* an event about it follows the commit */
+/* The trees of that flow behind after_id are told of its pause; the tree `id` follows. */
+void trees_flow(struct trees *t, int64_t fi, int64_t after_id);
+void trees_follow(struct trees *t, int64_t id);
 #endif

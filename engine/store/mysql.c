@@ -168,7 +168,7 @@ static const struct store_ops my_ops = {
   .reader_heads = sql_reader_heads, .ins_page = my_ins_page, .logs_open = my_logs_open, .logs_close = my_logs_close,
   .logs_write = my_logs_write, .logs_put_contexts = my_logs_put_contexts, .logs_put_progress = my_logs_put_progress,
   .logs_drop = my_logs_drop, .whose = my_whose, .async = my_async, .async_keys = my_async_keys,
-  .job_lock = my_job_lock, .job_find = my_job_find, .job_tasks = my_job_tasks, .live_jobs = my_live_jobs,
+  .job_lock = my_job_lock, .job_find = my_job_find, .job_tasks = my_job_tasks, .job_keys = my_job_keys, .live_jobs = my_live_jobs,
   .tree = my_tree, .children = my_children,
   .queues = my_queues, .queue_lock = my_queue_lock, .running = my_running, .counted = my_counted,
   .keys = my_keys, .claim_token = my_claim_token,

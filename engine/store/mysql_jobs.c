@@ -110,6 +110,18 @@ enum store_rc my_job_tasks(struct store *st, int64_t id, int64_t after_ti, int64
   return numbers(s, e, res, ti, n, n_out);
 }
 
+/* Not locked: a tree that comes meanwhile looks at its flow itself. */
+enum store_rc my_job_keys(struct store *st, const char *from, const char *to, int64_t *id, size_t n, size_t *n_out) {
+  struct my *s = my_of(st);
+  MYSQL_RES *res = NULL;
+  my_select_begin(s);
+  sql_str(&s->sql, "SELECT job_id FROM job FORCE INDEX(job_key) WHERE job_key>"), sql_text(&s->sql, s->run.m, from);
+  sql_str(&s->sql, " AND job_key<"), sql_text(&s->sql, s->run.m, to);
+  buf_printf(&s->sql.b, " ORDER BY job_key LIMIT %zu", n);
+  unsigned e = my_select_tx(s, &res);
+  return numbers(s, e, res, id, n, n_out);
+}
+
 /* ---- writing ---- */
 static const char *const count_col[JOB__CLASSES] = {"not_started", "retrying", "running", "analyzing", "waiting", "success",
                                                     "failed", "canceled"};

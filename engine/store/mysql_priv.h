@@ -118,7 +118,7 @@ STORE_OP(logs_drop) my_logs_drop;
 /* mysql_async.c */
 STORE_OP(async) my_async; STORE_OP(async_keys) my_async_keys; STORE_OP(whose) my_whose;
 /* mysql_jobs.c; live_jobs: mysql_node.c */
-STORE_OP(job_lock) my_job_lock; STORE_OP(job_find) my_job_find; STORE_OP(job_tasks) my_job_tasks;
+STORE_OP(job_lock) my_job_lock; STORE_OP(job_find) my_job_find; STORE_OP(job_tasks) my_job_tasks; STORE_OP(job_keys) my_job_keys;
 STORE_OP(live_jobs) my_live_jobs;
 STORE_OP(tree) my_tree; STORE_OP(children) my_children;   /* mysql_trees.c */
 /* mysql_queue.c */

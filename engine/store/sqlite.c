@@ -245,7 +245,7 @@ const struct store_ops sq_ops = {
   .logs_open = sq_logs_open, .logs_close = sq_logs_close, .logs_write = sq_logs_write,
   .logs_put_contexts = sq_logs_put_contexts, .logs_put_progress = sq_logs_put_progress,
   .logs_drop = sq_logs_drop, .whose = sq_whose, .async = sq_async, .async_keys = sq_async_keys,
-  .job_lock = sq_job_lock, .job_find = sq_job_find, .job_tasks = sq_job_tasks, .live_jobs = sq_live_jobs,
+  .job_lock = sq_job_lock, .job_find = sq_job_find, .job_tasks = sq_job_tasks, .job_keys = sq_job_keys, .live_jobs = sq_live_jobs,
   .tree = sq_tree, .children = sq_children,
   .queues = sq_queues, .queue_lock = sq_queue_lock, .running = sq_running,
   .keys = sq_keys, .claim_token = sq_claim_token,

@@ -53,6 +53,13 @@ enum store_rc sq_job_tasks(struct store *st, int64_t id, int64_t after_ti, int64
   return numbers(s, q, ti, n, n_out);
 }
 
+enum store_rc sq_job_keys(struct store *st, const char *from, const char *to, int64_t *id, size_t n, size_t *n_out) {
+  struct sq *s = sq_of(st);
+  sqlite3_stmt *q = sq_stmt(&s->run, RUN_JOB_KEYS);
+  if (q) sq_text(q, 1, from), sq_text(q, 2, to), sq_int(q, 3, (int64_t)n);
+  return numbers(s, q, id, n, n_out);
+}
+
 enum store_rc sq_live_jobs(struct store *st, int64_t after_id, int64_t *id, size_t n, size_t *n_out) {
   struct sq *s = sq_of(st);
   sqlite3_stmt *q = sq_stmt(&s->run, RUN_JOB_PASSES);

@@ -168,7 +168,7 @@ STORE_OP(async) sq_async; STORE_OP(async_keys) sq_async_keys;
 enum store_rc sq_put_async(struct sq *s, const struct batch *b);  /* inside the transaction, as the next */
 enum store_rc sq_put_gone(struct sq *s, const struct batch *b);
 /* sqlite_jobs.c */
-STORE_OP(job_lock) sq_job_lock; STORE_OP(job_find) sq_job_find; STORE_OP(job_tasks) sq_job_tasks;
+STORE_OP(job_lock) sq_job_lock; STORE_OP(job_find) sq_job_find; STORE_OP(job_tasks) sq_job_tasks; STORE_OP(job_keys) sq_job_keys;
 STORE_OP(live_jobs) sq_live_jobs;
 STORE_OP(tree) sq_tree; STORE_OP(children) sq_children;   /* sqlite_trees.c */
 enum store_rc sq_put_trees(struct sq *s, const struct batch *b);

@@ -96,6 +96,7 @@
   X(RUN_JOB, "SELECT " JOB_COLS " FROM job WHERE job_id=?1") \
   X(RUN_JOB_KEY, "SELECT job_id, key_hash FROM job WHERE job_key=?1") \
   X(RUN_JOB_TASKS, "SELECT ti_id FROM job_task WHERE job_id=?1 AND ti_id>?2 ORDER BY ti_id LIMIT ?3") \
+  X(RUN_JOB_KEYS, "SELECT job_id FROM job WHERE job_key>?1 AND job_key<?2 ORDER BY job_key LIMIT ?3") \
   X(RUN_JOB_PASSES, "SELECT job_id FROM job WHERE pass_at IS NOT NULL AND job_id>?1 ORDER BY job_id LIMIT ?2") \
   X(RUN_JOB_INSERT, "INSERT INTO job (job_id, version, state, wish, how, closed, child_failure, pass_at, not_started, " \
     "retrying, running, analyzing, waiting, success, failed, canceled, executions, timeouts, losses, end_time, update_time, " \

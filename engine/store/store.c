@@ -126,6 +126,10 @@ enum store_rc store_job_tasks(struct store *s, int64_t id, int64_t after_ti, int
   *n_out = 0;
   return s->ops->job_tasks ? s->ops->job_tasks(s, id, after_ti, ti, n, n_out) : STORE_OK;
 }
+enum store_rc store_job_keys(struct store *s, const char *from, const char *to, int64_t *id, size_t n, size_t *n_out) {
+  *n_out = 0;
+  return s->ops->job_keys ? s->ops->job_keys(s, from, to, id, n, n_out) : STORE_OK;
+}
 enum store_rc store_tree(struct store *s, int64_t ti, struct tree_row *out, bool *got) {
   *got = false;
   return s->ops->tree ? s->ops->tree(s, ti, out, got) : STORE_OK;

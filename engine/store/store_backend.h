@@ -84,6 +84,7 @@ struct store_ops {
   enum store_rc (*job_lock)(struct store *s, const int64_t *id, size_t n, struct job_row *out, uint8_t *got);
   enum store_rc (*job_find)(struct store *s, const char *key, int64_t *id, uint8_t hash[KEY_HASH_BYTES]);
   enum store_rc (*job_tasks)(struct store *s, int64_t id, int64_t after_ti, int64_t *ti, size_t n, size_t *n_out);
+  enum store_rc (*job_keys)(struct store *s, const char *from, const char *to, int64_t *id, size_t n, size_t *n_out);
   enum store_rc (*tree)(struct store *s, int64_t ti, struct tree_row *out, bool *got);
   enum store_rc (*children)(struct store *s, int64_t parent, int64_t after_ti, int64_t *ti, size_t n, size_t *n_out);
   enum store_rc (*live_jobs)(struct store *s, int64_t after_id, int64_t *id, size_t n, size_t *n_out);

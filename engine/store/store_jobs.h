@@ -32,6 +32,8 @@ enum store_rc store_job_lock(struct store *s, const int64_t *id, size_t n, struc
 enum store_rc store_job_find(struct store *s, const char *key, int64_t *id, uint8_t hash[KEY_HASH_BYTES]) WR_MUST;
 /* Up to n tasks of the job behind after_ti, ascending. */
 enum store_rc store_job_tasks(struct store *s, int64_t id, int64_t after_ti, int64_t *ti, size_t n, size_t *n_out) WR_MUST;
+/* Up to n jobs whose keys lie between these two, neither of them included, in the order of their keys. */
+enum store_rc store_job_keys(struct store *s, const char *from, const char *to, int64_t *id, size_t n, size_t *n_out) WR_MUST;
 /* ---- outside of a batch ---- */
 /* Up to n jobs behind after_id whose pass is under way, ascending. */
 enum store_rc store_live_jobs(struct store *s, int64_t after_id, int64_t *id, size_t n, size_t *n_out) WR_MUST;

@@ -128,6 +128,140 @@ class Trees(Case):
         self.assertEqual((got["state"], got["changed"]), ("WAITING_CHILDREN", False))
         self.assertEqual(self.until(ti, "SUCCESS", "FAILED")["state"], "SUCCESS")
 
+    def moved(self, ti, **to):
+        return self.ok(post(f"/exec/task-ins/{ti}/queue", to))
+
+    def all_in(self, tasks, **to):
+        end = time.monotonic() + PATIENCE
+        while any(self.task(t)[k] != v for t in tasks for k, v in to.items()):
+            if time.monotonic() > end:
+                raise AssertionError([self.task(t) for t in tasks])
+
+    def test_another_queue_for_what_was_added(self):
+        later = {**wait(0), "startAt": "2099-01-01T00:00:00Z"}
+        ti = self.start(parent(echo(), {**later, "priority": 7}, parent(later), wait(600), user="u", group="g"))
+        self.until(ti, "WAITING_CHILDREN")
+        ended, waits, inner, runs = (t["tiId"] for t in self.below(ti))
+        deep = self.until(inner, "WAITING_CHILDREN") and self.below(inner)[0]["tiId"]
+        self.until(runs, "RUNNING")
+        self.until(ended, "SUCCESS")
+        got = self.moved(ti, group="h")
+        self.assertEqual((got["state"], got["changed"], got["group"]), ("WAITING_CHILDREN", True, "h"))
+        self.all_in((waits, inner, deep, runs), user="u", group="h")
+        self.assertEqual((self.task(waits)["priority"], self.task(deep)["priority"], self.task(ended)["group"]), (7, 0, "g"))
+        self.moved(inner, user="v", priority=3)  # a part of the tree
+        self.all_in((inner, deep), user="v", group="h", priority=3)
+        self.assertEqual([(self.task(t)["user"], self.task(t)["priority"]) for t in (ti, waits)], [("u", 0), ("u", 7)])
+        self.ok(self.ask(ti, "pause"))
+        self.until(runs, "PAUSED")
+        self.moved(ti, user="w", group="i")
+        self.all_in((waits, inner, deep, runs), user="w", group="i")
+        self.assertEqual(self.task(runs)["state"], "PAUSED")
+        self.ok(self.ask(ti, "cancel"))
+        self.until(ti, "CANCELED")
+
+    def test_another_queue_below_the_task_of_a_node(self):
+        fi, ti = self.begin(wait(600), parent({**wait(0), "startAt": "2099-01-01T00:00:00Z"}))
+        runs, inner = (t["tiId"] for t in self.below(ti))
+        deep = self.until(inner, "WAITING_CHILDREN") and self.below(inner)[0]["tiId"]
+        self.moved(ti, user="n", priority=-4)
+        self.all_in((ti, runs, inner, deep), user="n", group="", priority=-4)
+        self.hold(fi, "pause", mode="checkpoint")
+        self.until(runs, "PAUSED")
+        self.moved(ti, group="m")
+        self.all_in((ti, runs, inner, deep), user="n", group="m", priority=-4)
+        self.hold(fi, "resume")
+        self.until(runs, "RUNNING")
+        self.hold(fi, "cancel")
+        self.finished(fi)
+
+    def begin(self, *tasks):
+        """A flow whose only task has added these; its fiId and that task."""
+        fi = super().start(self.flow({"tasks": [parent(*tasks)]})["flowId"])
+        node = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
+        ti = self.ok(get(f"/monitor/node/{node}"))[0]["tiId"]
+        self.until(ti, "WAITING_CHILDREN")
+        return fi, ti
+
+    def hold(self, fi, wish, **body):
+        return self.ok(post(f"/exec/flow-ins/{fi}/{wish}", body or None))
+
+    def test_the_pause_of_a_flow_reaches_what_its_tasks_have_added(self):
+        later = {**wait(0), "delay": "700ms"}
+        fi, ti = self.begin(wait(0.7), later, parent(later), {**echo(), "autoRun": False})
+        runs, waits, inner, made = (t["tiId"] for t in self.below(ti))
+        deep = self.until(inner, "WAITING_CHILDREN") and self.below(inner)[0]["tiId"]
+        self.assertEqual(self.hold(fi, "pause")["state"], "PAUSED")
+        self.until(runs, "SUCCESS")  # what runs goes on to its end
+        for t in (waits, deep):
+            got = self.until(t, "BLOCKED")
+            end = time.monotonic() + PATIENCE
+            while got.get("why") != "FLOW_PAUSED" and time.monotonic() < end:
+                got = self.task(t)
+            self.assertEqual((got["state"], got["why"]), ("BLOCKED", "FLOW_PAUSED"), got)
+            self.assertIs(self.ok(self.ask(t, "run"))["changed"], False)
+        self.assertEqual((self.task(ti)["state"], self.task(made)["state"]), ("WAITING_CHILDREN", "CREATED"))
+        self.assertEqual(self.hold(fi, "resume")["state"], "RUNNING")
+        for t in (waits, deep, inner):
+            self.until(t, "SUCCESS")
+        self.ok(self.ask(made, "run"))
+        self.assertEqual(self.finished(fi)["state"], "SUCCESS")
+
+    def test_checkpoint_stops_what_runs_below(self):
+        fi, ti = self.begin(wait(600), parent(wait(600)), wait(600))
+        runs, inner, user = (t["tiId"] for t in self.below(ti))
+        deep = self.until(inner, "WAITING_CHILDREN") and self.below(inner)[0]["tiId"]
+        for t in (runs, deep, user):
+            self.until(t, "RUNNING")
+        self.ok(self.ask(user, "pause"))
+        self.until(user, "PAUSED")
+        self.hold(fi, "pause")
+        self.hold(fi, "pause", mode="checkpoint")
+        for t in (runs, deep):
+            self.assertEqual(self.until(t, "PAUSED")["why"], "FLOW_PAUSED")
+        self.hold(fi, "resume")
+        for t in (runs, deep):
+            self.until(t, "RUNNING")
+        self.assertEqual(self.task(user)["state"], "PAUSED")  # a user has paused it
+        self.hold(fi, "pause", mode="checkpoint")
+        self.until(deep, "PAUSED")
+        self.hold(fi, "cancel")
+        self.assertEqual(self.finished(fi)["state"], "CANCELED")
+        for t in (runs, inner, deep, user):
+            self.until(t, "CANCELED")
+
+    def test_a_users_pause_of_a_tree_stands_after_that_of_its_flow(self):
+        fi, ti = self.begin(wait(600))
+        child = self.below(ti)[0]["tiId"]
+        self.until(child, "RUNNING")
+        self.ok(self.ask(ti, "pause"))
+        self.until(child, "PAUSED")
+        self.hold(fi, "pause", mode="checkpoint")
+        self.hold(fi, "resume")
+        self.assertEqual(self.task(child)["state"], "PAUSED")
+        self.hold(fi, "pause")
+        self.assertIs(self.ok(self.ask(ti, "run"))["changed"], False)
+        self.assertEqual(self.task(child)["state"], "PAUSED")  # its flow is paused
+        self.hold(fi, "resume")
+        self.until(child, "RUNNING")
+        self.hold(fi, "cancel")
+        self.finished(fi)
+
+    def test_what_is_added_in_a_paused_flow_waits(self):
+        body = parent(echo())
+        slow = {"taskType": "SHELL", "taskName": "s", "taskContent": "sleep 0.5; echo '{\"result\": {\"tasks\": [{\"taskType\": \"ECHO\", \"taskName\": "
+                "\"c\", \"taskContent\": \"x\"}]}}' >&3", "taskConfig": body["taskConfig"]}
+        fi = super().start(self.flow({"tasks": [slow]})["flowId"])
+        node = self.ok(get(f"/monitor/flow/{fi}"))["nodes"][0]["niId"]
+        ti = self.ok(get(f"/monitor/node/{node}"))[0]["tiId"]
+        self.until(ti, "ANALYZING", "WAITING_CHILDREN", "RUNNING")
+        self.hold(fi, "pause")
+        self.until(ti, "ANALYZING")
+        self.assertEqual(self.below(ti), [])
+        self.hold(fi, "resume")
+        self.assertEqual(self.finished(fi)["state"], "SUCCESS")
+        self.assertEqual([t["state"] for t in self.below(ti)], ["SUCCESS"])
+
     def test_a_tree_is_deleted_as_one(self):
         ti = self.start(parent(wait(600), parent(wait(600)), echo()))
         self.until(ti, "WAITING_CHILDREN")

@@ -208,7 +208,34 @@ static void the_lock_of_a_tree_is_no_job(struct world *w) {
   assert_true(there);
 }
 
+/* The trees below the tasks of one flow are found by their keys, page by page. */
+static void trees_are_found_by_their_keys(struct world *w) {
+  struct job_write jw[4];
+  int64_t id[4], found[4];
+  size_t n = 0;
+  static const char *const key[] = {"\tflow 12 tree 7", "\tflow 12 tree 80", "\tflow 120 tree 9", "\ttree 12"};
+  for (int i = 0; i < 4; i++) id[i] = -alone_row_of(w, 0).ti;
+  for (int i = 0; i < 4; i++) { /* in the order of their numbers, the lowest first */
+    jw[i] = (struct job_write){ROW_INSERT, false, {.job_id = id[3 - i], .key = key[3 - i], .name = "", .create_us = 5, .update_us = 5, .j.state = JOB_RUNNING}};
+  }
+  struct batch b = {.job = jw, .n_job = 4};
+  int64_t defs;
+  OK(batch_do(w, &b));
+  OK(store_begin(w->s, &defs));
+  OK(store_job_keys(w->s, "\tflow 12 tree ", "\tflow 12 tree :", found, 4, &n));
+  assert_int_equal(n, 2);
+  assert_true(found[0] == id[0] && found[1] == id[1]);
+  OK(store_job_keys(w->s, "\tflow 12 tree ", "\tflow 12 tree :", found, 1, &n));
+  assert_true(n == 1 && found[0] == id[0]);
+  OK(store_job_keys(w->s, "\tflow 12 tree 7", "\tflow 12 tree :", found, 4, &n));
+  assert_true(n == 1 && found[0] == id[1]);
+  OK(store_job_keys(w->s, "\tflow 1 tree ", "\tflow 1 tree :", found, 4, &n));
+  assert_int_equal(n, 0);
+  store_rollback(w->s);
+}
+
 const struct fact facts_trees[] = {
   FACT(an_analysis_keeps_what_the_attempt_left), FACT(another_try_begins_without_its_result), FACT(a_tree_row_is_replaced),
-  FACT(a_task_lists_what_it_added), FACT(a_deleted_task_leaves_its_tree), FACT(the_lock_of_a_tree_is_no_job)};
+  FACT(a_task_lists_what_it_added), FACT(a_deleted_task_leaves_its_tree), FACT(the_lock_of_a_tree_is_no_job),
+  FACT(trees_are_found_by_their_keys)};
 const size_t n_facts_trees = sizeof facts_trees / sizeof *facts_trees;

@@ -101,7 +101,8 @@ static void show_rows(struct trace *t) {
 }
 
 static void show_after(struct trace *t) {
-  static const char *const word[] = {[AFTER_START] = "start", [AFTER_PUSH] = "push", [AFTER_KILL] = "kill", [AFTER_TIMER] = "timer", [AFTER_FLOW_DONE] = "flow done"};
+  static const char *const word[] = {[AFTER_START] = "start", [AFTER_PUSH] = "push", [AFTER_KILL] = "kill", [AFTER_TIMER] = "timer", [AFTER_FLOW_DONE] = "flow done",
+                                     [AFTER_TREES] = "trees"};
   for (size_t i = 0; i < t->eff.n_attempt; i++) {
     buf_str(&t->out, "  attempt ");
     task_name(t, t->eff.attempt[i].task);
@@ -109,7 +110,7 @@ static void show_after(struct trace *t) {
   }
   for (size_t i = 0; i < t->eff.n_after; i++) {
     buf_printf(&t->out, "  then %s", word[t->eff.after[i].kind]);
-    if (t->eff.after[i].kind != AFTER_FLOW_DONE) { buf_ch(&t->out, ' '); task_name(t, t->eff.after[i].task); }
+    if (t->eff.after[i].task != UINT32_MAX) { buf_ch(&t->out, ' '); task_name(t, t->eff.after[i].task); }
     buf_ch(&t->out, '\n');
   }
 }

@@ -1,6 +1,8 @@
 """The lock rule of trees of tasks and the fence of an analysis (docs/explanation/protocol.md, rules 39 to 43), in all orders in which
 their steps can come.
 
+The first task of the tree is that of a node: somebody pauses its flow, whose head is a lock of its own, behind that of the tree.
+
 Two nodes work on one tree: a task whose attempt has ended is analysed, its verdict adds two tasks, these are claimed and end, and
 with the last of them the task itself; meanwhile somebody cancels the tree. Each statement is a step of its own. Between any two steps
 the other node may go on, or the node under way may die: its transaction is rolled back, its lock is free, and what it had claimed is
@@ -27,6 +29,8 @@ VARIANTS = {
     "parent_by_stale_read": "Whether the parent ends is decided by counters that were read before the lock.",
     "cancel_unseen": "A claim does not look at the cancel of the tree.",
     "cancel_ends_at_once": "A cancel ends the parent, whatever runs below it.",
+    "flow_unseen": "A claim does not look at the flow above the tree.",
+    "flow_read_without_lock": "A claim reads the flow above the tree, and does not lock it.",
     "lost_is_a_loss": "An analysis that is lost counts as a loss of the task.",
     "lost_runs_again": "An analysis that is lost runs the task again.",
 }
@@ -36,12 +40,13 @@ A, CALLED, WAITING, DONE, STOPPED = range(5)
 # a task below: no row, QUEUED, RUNNING, ended
 NONE, QUEUED, RUNNING, OVER, CANCELED = range(5)
 # epoch: of the newest claim of the analysis; verdicts: how many were stored; owed: rows or counters that a variant writes later
-Tree = namedtuple("Tree", "state epoch owner below live canceled verdicts losses runs owed lock")
-# pc: 0 idle, 1 the head was read without a lock, 2 it is locked. call: the epoch of the analysis that this node makes; todo: a
+# paused: the flow; flow_lock: who has locked its head
+Tree = namedtuple("Tree", "state epoch owner below live canceled verdicts losses runs owed lock paused flow_lock")
+# pc: 0 idle, 1 the head was read without a lock, 2 it is locked, 3 the flow was looked at, too. call: the epoch of the analysis that this node makes; todo: a
 # request for a cancel
 Node = namedtuple("Node", "pc act seen call todo")
 
-START = Tree(A, 0, None, (NONE, NONE), 0, False, 0, 0, 1, None, None)
+START = Tree(A, 0, None, (NONE, NONE), 0, False, 0, 0, 1, None, None, False, None)
 EPOCHS = 3  # claims of the analysis, so that the model is finite
 
 
@@ -113,6 +118,8 @@ def apply(t, act, n, node, variant):
     if kind == "claim":
         if t.below[i] != QUEUED or (t.canceled and variant != "cancel_unseen"):
             return None
+        if seen.paused and variant != "flow_unseen":
+            return None
         return t._replace(below=put(t.below, i, RUNNING))
     want = QUEUED if kind == "stop" else RUNNING
     if t.below[i] != want:
@@ -125,6 +132,10 @@ def apply(t, act, n, node, variant):
     if variant == "last_does_not_end_parent":
         return after
     return settle(after, variant, seen.live - 1 if variant == "parent_by_stale_read" else after.live)
+
+
+def unlocked(t, n):
+    return t._replace(lock=None, flow_lock=None if t.flow_lock == n else t.flow_lock)
 
 
 def locks(act, variant):
@@ -145,21 +156,26 @@ def steps(state, variant):
         yield "what was owed follows", (follow(t), nodes)
         if t.owed[0] == "tasks":
             yield "who owed the tasks dies", (t._replace(owed=None), nodes)
+    if t.flow_lock is None and not t.paused:  # the request of a user, whoever works on it
+        yield "the flow is paused", (t._replace(paused=True), nodes)
     for n, node in enumerate(nodes):
         def become(tree, new, n=n):
             return tree, nodes[:n] + (new,) + nodes[n + 1:]
         idle = node._replace(pc=0, act=None, seen=None)
         if node.pc == 0:
             for act in acts(t, n, node):
-                yield f"node {n} begins {act}", become(t, node._replace(pc=1, act=act, seen=t._replace(lock=None)))
+                yield f"node {n} begins {act}", become(t, node._replace(pc=1, act=act, seen=t._replace(lock=None, flow_lock=None)))
         elif node.pc == 1:
             if not locks(node.act, variant):
                 i = int(node.act[-1])  # its own row alone is compared: the head stands as it was read
-                ok = t.below[i] == QUEUED and not node.seen.canceled
+                ok = t.below[i] == QUEUED and not node.seen.canceled and not t.paused
                 yield f"node {n} commits {node.act} without the lock", become(
                     t._replace(below=put(t.below, i, RUNNING)) if ok else t, idle)
             elif t.lock is None:
                 yield f"node {n} locks the tree", become(t._replace(lock=n), node._replace(pc=2))
+        elif node.pc == 2 and node.act.startswith("claim"):
+            seen = node._replace(pc=3, seen=node.seen._replace(paused=t.paused))
+            yield f"node {n} looks at the flow", become(t if variant == "flow_read_without_lock" else t._replace(flow_lock=n), seen)
         else:
             after = apply(t, node.act, n, node, variant)
             over = idle
@@ -171,14 +187,14 @@ def steps(state, variant):
             if node.act == "verdict" and not half:
                 over = idle._replace(call=0)
             if after is None:
-                yield f"node {n} has nothing to write for {node.act}", become(t._replace(lock=None), over)
+                yield f"node {n} has nothing to write for {node.act}", become(unlocked(t, n), over)
                 continue
-            free = after._replace(lock=None)
+            free = unlocked(after, n)
             yield f"node {n} commits {node.act}", become(free, over)
             if node.act in ("verdict", "cancel"):
                 yield f"node {n} commits {node.act}, the answer is lost", become(free, idle)
         if node.pc or node.call:
-            dead = t._replace(lock=None) if t.lock == n else t
+            dead = unlocked(t, n) if t.lock == n else t
             yield f"node {n} dies", become(dead, idle._replace(call=0))
 
 
@@ -203,6 +219,8 @@ def fault(state, came_by, before):
         return "nothing lives below a parent that waits"
     if before is not None and "commits claim" in came_by and before[0].canceled:
         return "a task was claimed after the cancel had committed"
+    if before is not None and "commits claim" in came_by and before[0].paused:
+        return "a task was claimed after its flow was paused"
     return None
 
 

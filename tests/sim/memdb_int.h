@@ -37,7 +37,7 @@ bool tx_key_held(const struct mem_store *s, const char *key);  /* another transa
 bool tx_async_key_held(const struct mem_store *s, const char *key, int64_t scope);
 enum store_rc mem_gate(struct mem_store *s, enum mem_call what, const struct batch *b);   /* memstore.c */
 /* memjobs.c */
-STORE_OP(job_lock) mem_job_lock; STORE_OP(job_find) mem_job_find; STORE_OP(job_tasks) mem_job_tasks; STORE_OP(live_jobs) mem_live_jobs;
+STORE_OP(job_lock) mem_job_lock; STORE_OP(job_find) mem_job_find; STORE_OP(job_tasks) mem_job_tasks; STORE_OP(job_keys) mem_job_keys; STORE_OP(live_jobs) mem_live_jobs;
 STORE_OP(tree) mem_tree; STORE_OP(children) mem_children;
 void trees_apply(struct memdb *db, const struct batch *b);
 void jobs_copy(struct mem_tx *tx, const struct batch *b);

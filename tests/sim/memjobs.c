@@ -67,6 +67,26 @@ enum store_rc mem_job_tasks(struct store *st, int64_t id, int64_t after_ti, int6
   return rc;
 }
 
+enum store_rc mem_job_keys(struct store *st, const char *from, const char *to, int64_t *id, size_t n, size_t *n_out) {
+  struct mem_store *s = (struct mem_store *)st;
+  enum store_rc rc = mem_gate(s, MEM_READ, NULL);
+  const struct mem_job *last = NULL;
+  *n_out = 0;
+  while (rc == STORE_OK && *n_out < n) {
+    const struct mem_job *next = NULL;
+    const struct map64_slot *m;
+    for (size_t i = 0; (m = map64_next(&s->db->job, &i)) != NULL;) {
+      const struct mem_job *j = m->val;
+      bool in = !j->deleted && strcmp(j->r.key, last ? last->r.key : from) > 0 && strcmp(j->r.key, to) < 0;
+      if (in && (!next || strcmp(j->r.key, next->r.key) < 0)) next = j;
+    }
+    if (!next) break;
+    last = next;
+    id[(*n_out)++] = next->r.job_id;
+  }
+  return rc;
+}
+
 enum store_rc mem_live_jobs(struct store *st, int64_t after_id, int64_t *id, size_t n, size_t *n_out) {
   struct mem_store *s = (struct mem_store *)st;
   enum store_rc rc = mem_gate(s, MEM_SCAN, NULL);

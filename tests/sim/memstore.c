@@ -675,7 +675,7 @@ static const struct store_ops mem_ops = {
   .reader_task = mem_reader_task, .reader_flow = mem_reader_flow, .reader_tasks = mem_reader_tasks, .reader_heads = mem_reader_heads,
   .logs_open = no_logs, .logs_close = no_logs_close, .logs_write = no_logs_write,
   .whose = mem_whose, .async = mem_async, .async_keys = mem_async_keys,
-  .job_lock = mem_job_lock, .job_find = mem_job_find, .job_tasks = mem_job_tasks, .live_jobs = mem_live_jobs, .tree = mem_tree, .children = mem_children,
+  .job_lock = mem_job_lock, .job_find = mem_job_find, .job_tasks = mem_job_tasks, .job_keys = mem_job_keys, .live_jobs = mem_live_jobs, .tree = mem_tree, .children = mem_children,
   .queues = mem_queues, .queue_lock = mem_queue_lock, .running = mem_running, .counted = mem_counted,
 };
 

@@ -233,6 +233,12 @@ PLANTS = [
     (119, None, "runner/lost_hints.c", "calm = whole && !l->push.young && !l->push.waits;",
      "calm = whole && !l->push.young && (PLANT(119) || !l->push.waits);"),
     (119, None, "runner/reconciler.c", "? age > HINT_AGE_US : hint_turn(c, age);", "? !PLANT(119) && age > HINT_AGE_US : hint_turn(c, age);"),
+    (120, "what is below a task of a node does not look at its flow", "runner/jobs.c",
+     "  if (m == 0) return STORE_OK;\n  m = wr_distinct(fi,", "  if (m == 0 || PLANT(120)) return STORE_OK;\n  m = wr_distinct(fi,"),
+    (121, "the pause of a flow below its tasks has no end", "core/job.c",
+     "bool changed = paused ? flow_pauses(", "bool changed = PLANT(121) && !paused ? false : paused ? flow_pauses("),
+    (122, "a claim trusts what the pause of the flow has left in the head of the tree", "runner/step.c",
+     "  if (h->flow_held || h->flow_paused) return true;\n", "  if (!PLANT(122) && (h->flow_held || h->flow_paused)) return true;\n"),
 ]
 
 

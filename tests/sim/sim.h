@@ -246,6 +246,8 @@ void jobs_setup(struct world *w);
 void jobs_op(struct world *w);                               /* perhaps a request about a job */
 void jobs_wake(struct world *w);
 void jobs_commit(struct world *w, const struct batch *b);
+/* The flow whose task is the first of the tree of ti; 0: there is none. */
+int64_t trees_flow_of(const struct world *w, int64_t ti);
 void jobs_claimed(struct world *w, int64_t ti, const struct batch *b);
 #define LONG_LEASES 20                                       /* an attempt takes at most so many leases */
 bool jobs_pause(const struct world *w, int64_t ti, const struct batch *b);   /* its job is to be paused, as of this batch */

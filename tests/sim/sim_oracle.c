@@ -194,6 +194,8 @@ static void check_claim(struct world *w, const struct task_row *o, const struct 
   const struct mem_member *m = memdb_member(w->db, me);
   if (m->read.at_us != 0) sim_fail(w, "task %lld is claimed by member %lld, which has read that it is to drain", ti, (long long)me);
   jobs_claimed(w, n->ti, b);
+  int64_t above = n->t.phase != PHASE_DELETE ? trees_flow_of(w, n->ti) : 0;
+  if (stays_paused(w, above, b)) sim_fail(w, "task %lld is claimed, and flow %lld above it is paused", (long long)n->ti, (long long)above);
   if (ledger_get(w, n->ti, n->t.epoch)) sim_fail(w, "attempt %lld:%u is claimed twice", ti, n->t.epoch);
   struct rec *rec = ledger_add(w, n->ti, n->t.epoch);
   rec->fi = n->fi;

@@ -24,6 +24,12 @@ uintptr_t trees_wished(const struct world *w, int64_t ti) {
   return all;
 }
 
+int64_t trees_flow_of(const struct world *w, int64_t ti) {
+  const struct mem_async *a = memdb_async(w->db, ti);
+  const struct mem_task *first = a && a->r.job < 0 ? memdb_task(w->db, -a->r.job) : NULL;
+  return first ? first->r.fi : 0;
+}
+
 /* ---- what an analyzer says ---- */
 
 static void add_task(struct world *w, struct async_post *p) {

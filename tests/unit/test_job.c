@@ -211,9 +211,119 @@ static void clean_ups_obey(void **st) {
     }
 }
 
+/* ---- the flow above a tree ---- */
+
+static struct job tree(enum job_wish wish, uint8_t how, bool pass) {
+  struct job j = {.state = JOB_RUNNING, .wish = (uint8_t)wish, .how = how, .pass = pass, .count[JOB_BUSY] = 1};
+  job_decide(&j);
+  return j;
+}
+
+/* A head that had this wish, when its flow is RUNNING (R), paused (S) or paused with `checkpoint` (C). */
+static void a_tree_follows_its_flow(void **st) {
+  (void)st;
+  enum { F = JOB_OF_FLOW, ALL = JOB_OF_FLOW | JOB_FLOW_ALL };
+  static const struct { enum job_wish wish; uint8_t how; bool pass; char flow; enum job_wish to; uint8_t to_how; } cell[] = {
+    {JOB_WISH_NONE, 0, false, 'R', JOB_WISH_NONE, 0}, {JOB_WISH_NONE, 0, false, 'S', JOB_WISH_PAUSE, F},
+    {JOB_WISH_NONE, 0, false, 'C', JOB_WISH_CHECKPOINT, F},
+    {JOB_WISH_PAUSE, F, true, 'R', JOB_WISH_RESUME, F}, {JOB_WISH_PAUSE, F, true, 'S', JOB_WISH_PAUSE, F},
+    {JOB_WISH_PAUSE, F, true, 'C', JOB_WISH_CHECKPOINT, F}, {JOB_WISH_CHECKPOINT, F, true, 'S', JOB_WISH_CHECKPOINT, F},
+    {JOB_WISH_CHECKPOINT, F, true, 'R', JOB_WISH_RESUME, F}, {JOB_WISH_RESUME, F, true, 'S', JOB_WISH_PAUSE, F},
+    {JOB_WISH_CHECKPOINT, 0, true, 'R', JOB_WISH_CHECKPOINT, 0}, {JOB_WISH_CHECKPOINT, 0, true, 'S', JOB_WISH_CHECKPOINT, 0},
+    {JOB_WISH_RESUME, 0, true, 'S', JOB_WISH_PAUSE, ALL}, {JOB_WISH_PAUSE, ALL, true, 'C', JOB_WISH_CHECKPOINT, ALL},
+    {JOB_WISH_PAUSE, ALL, true, 'R', JOB_WISH_RESUME, 0}, {JOB_WISH_CANCEL, 0, true, 'S', JOB_WISH_CANCEL, 0},
+    {JOB_WISH_DELETE, JOB_FORCE, true, 'S', JOB_WISH_DELETE, JOB_FORCE}};
+  for (size_t i = 0; i < sizeof cell / sizeof *cell; i++) {
+    struct job j = tree(cell[i].wish, cell[i].how, cell[i].pass);
+    bool changed = job_follow_flow(&j, cell[i].flow != 'R', cell[i].flow == 'C');
+    assert_int_equal(j.wish, cell[i].to);
+    assert_int_equal(j.how, cell[i].to_how);
+    assert_int_equal(changed, cell[i].wish != cell[i].to || cell[i].how != cell[i].to_how);
+    if (changed) assert_true(j.pass && j.pass_at == 0);
+  }
+}
+
+/* Its pass stays, so that the end of the pause is found in the rows; users' own wishes make it theirs. */
+static void the_pause_of_a_flow_stays_until_it_ends(void **st) {
+  (void)st;
+  struct job j = tree(JOB_WISH_NONE, 0, false);
+  assert_true(job_follow_flow(&j, true, false));
+  job_pass_over(&j);
+  assert_true(j.pass && job_pass_waits(&j));
+  assert_int_equal(job_asked(&j, JOB_ASK_RESUME), ASK_SAME);
+  assert_int_equal(j.state, JOB_PAUSED);
+  struct job users = j, run = j, canceled = j;
+  assert_int_equal(job_asked(&users, JOB_ASK_CHECKPOINT), ASK_OK);
+  assert_int_equal(users.how, 0);
+  assert_false(job_follow_flow(&users, false, false));
+  job_run_below(&run, true);
+  assert_int_equal(run.wish, JOB_WISH_PAUSE);
+  assert_true(job_follow_flow(&run, false, false) && run.how == 0);
+  assert_int_equal(job_asked(&canceled, JOB_ASK_CANCEL), ASK_OK);
+  assert_int_equal(canceled.how, 0);
+  assert_true(job_follow_flow(&j, false, false));
+  job_pass_over(&j);
+  assert_int_equal(j.wish, JOB_WISH_NONE);
+  assert_int_equal(j.how, 0);
+  assert_false(j.pass);
+}
+
+/* A pass that moves goes on beside any other wish, and ends with the pass. */
+static void a_move_goes_over_all_below(void **st) {
+  (void)st;
+  const uint8_t moves = JOB_MOVE_GROUP | JOB_MOVE_PRIORITY;
+  struct job j = tree(JOB_WISH_NONE, 0, false), held = tree(JOB_WISH_NONE, 0, false), gone = tree(JOB_WISH_DELETE, JOB_FORCE, true), none = {.state = JOB_RUNNING};
+  job_move_below(&j, moves);
+  assert_true(j.pass && j.pass_at == 0 && j.how == moves && j.wish == JOB_WISH_NONE);
+  j.pass_at = 5;
+  assert_int_equal(job_asked(&j, JOB_ASK_CHECKPOINT), ASK_OK); /* it begins anew, with both */
+  assert_true(j.pass_at == 0 && j.how == moves && j.wish == JOB_WISH_CHECKPOINT);
+  job_move_below(&j, JOB_MOVE_USER);
+  assert_int_equal(j.how, moves | JOB_MOVE_USER);
+  job_run_below(&j, false);
+  assert_true(j.wish == JOB_WISH_RESUME && j.how == (moves | JOB_MOVE_USER));
+  job_pass_over(&j);
+  assert_true(!j.pass && j.how == 0 && j.wish == JOB_WISH_NONE);
+  assert_true(job_follow_flow(&held, true, false));
+  job_pass_over(&held);
+  job_move_below(&held, moves);
+  assert_false(job_pass_waits(&held));
+  job_pass_over(&held);
+  assert_true(job_pass_waits(&held) && held.how == JOB_OF_FLOW);
+  job_move_below(&gone, moves);
+  job_move_below(&none, moves);
+  assert_true(gone.how == JOB_FORCE && none.how == 0 && !none.pass);
+}
+
+/* What each task is told; '-': nothing. */
+static void tasks_follow_the_flow(void **st) {
+  (void)st;
+  static const struct { struct task t; char soft, hard, on; } cell[] = {
+    {{.state = TASK_QUEUED}, 'h', 'c', 'u'}, {{.state = TASK_RETRY_WAIT}, 'h', 'c', '-'}, {{.state = TASK_RUNNING}, '-', 'c', '-'},
+    {{.state = TASK_CREATED}, '-', '-', '-'}, {{.state = TASK_BLOCKED}, '-', '-', '-'}, {{.state = TASK_PAUSED}, '-', '-', '-'},
+    {{.state = TASK_BLOCKED, .end_as = TASK_QUEUED}, '-', '-', 'u'}, {{.state = TASK_BLOCKED, .end_as = TASK_RETRY_WAIT}, '-', '-', 'u'},
+    {{.state = TASK_PAUSED, .resume = RESUME_FLOW}, '-', '-', 'u'}, {{.state = TASK_PAUSING, .resume = RESUME_FLOW}, '-', '-', 'u'},
+    {{.state = TASK_PAUSING}, '-', '-', '-'}, {{.state = TASK_CANCELING}, '-', '-', '-'}, {{.state = TASK_SUCCESS}, '-', '-', '-'},
+    {{.state = TASK_QUEUED, .phase = PHASE_ANALYSE}, '-', '-', 'u'}, {{.state = TASK_CREATED, .phase = PHASE_CHILDREN}, '-', '-', '-'},
+    {{.state = TASK_QUEUED, .phase = PHASE_DELETE}, '-', '-', '-'}};
+  for (size_t i = 0; i < sizeof cell / sizeof *cell; i++) {
+    const enum job_wish wish[] = {JOB_WISH_PAUSE, JOB_WISH_CHECKPOINT, JOB_WISH_RESUME};
+    const char to[] = {cell[i].soft, cell[i].hard, cell[i].on};
+    for (int k = 0; k < 3; k++) {
+      struct job j = tree(wish[k], JOB_OF_FLOW, true);
+      enum task_ev ev;
+      enum ask ask;
+      bool told = job_flow_wants(&j, &cell[i].t, true, &ev);
+      assert_int_equal(told ? ev : TASK_EV__N, to[k] == 'h' ? TASK_EV_HOLD : to[k] == 'c' ? TASK_EV_CHECKPOINT : to[k] == 'u' ? TASK_EV_TAKE_UP : TASK_EV__N);
+      assert_false(job_wants(&j, &cell[i].t, true, &ask));
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(state_follows), cmocka_unit_test(moves),
     cmocka_unit_test(every_cell), cmocka_unit_test(nothing_to_carry_out), cmocka_unit_test(tasks_obey),
-    cmocka_unit_test(who_may_be_deleted), cmocka_unit_test(the_same_call_goes_on), cmocka_unit_test(clean_ups_obey)};
+    cmocka_unit_test(who_may_be_deleted), cmocka_unit_test(the_same_call_goes_on), cmocka_unit_test(clean_ups_obey), cmocka_unit_test(a_tree_follows_its_flow),
+    cmocka_unit_test(the_pause_of_a_flow_stays_until_it_ends), cmocka_unit_test(tasks_follow_the_flow), cmocka_unit_test(a_move_goes_over_all_below)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
