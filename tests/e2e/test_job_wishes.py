@@ -80,7 +80,7 @@ class Wishes(unittest.TestCase):
     def test_resume_then_retry(self):
         job = self.cut(self.paused, "resume", "retry")
         until("none is PAUSED", lambda: self.count(job, "PAUSED") == 0 or None)
-        until("it was run again", lambda: self.node.get(f"/monitor/task/{self.failed}")["executions"] == 2 or None)
+        until("it was run again", lambda: self.node.get(f"/monitor/task/{self.failed}")["executions"] > 1 or None)
 
 
 if __name__ == "__main__":
