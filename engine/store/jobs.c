@@ -54,7 +54,7 @@ enum { LEFT_RUNS = 1, LEFT_QUEUED = 2 };   /* of Q_JOB_LEFT */
 static void add_left(struct job_left *out, const struct cell *c, const struct job_look *how) {
   int64_t is = cell_i64(&c[1]), n = cell_i64(&c[2]);
   out->tasks += n;
-  out->attempts += task_attempt_of((uint32_t)cell_i64(&c[3]));
+  out->attempts += task_attempt_of((uint32_t)cell_i64(&c[3])); /* its analyses are none */
   if (is == LEFT_QUEUED) out->hints += n;
   if (is != LEFT_RUNS) return;
   enum job_runs_in in = how->runs_in(how->ctx, cell_text(&c[0], NULL));

@@ -218,8 +218,97 @@ static void waiting_for_a_deletion(struct world *w) {
   }
 }
 
+/* ---- what is left of a job ---- */
+
+static enum job_runs_in runs_in(const void *ctx, const char *type) {
+  assert_ptr_equal(ctx, &runs_in);
+  assert_non_null(type);
+  return strcmp(type, "PROGRAM") == 0 ? JOB_RUNS_PROCESS : strcmp(type, "PAGE") == 0 ? JOB_RUNS_URL : JOB_RUNS_INSIDE;
+}
+
+struct a_task { const char *type, *context; enum task_state state; uint32_t epoch; };
+
+static int64_t task_of(struct world *w, int64_t job, int64_t parent, const struct a_task *is) {
+  struct task_row t = alone_row_of(w, 0);
+  bool owned = is->state == TASK_RUNNING;
+  t.t.state = (uint8_t)is->state;
+  t.t.epoch = is->epoch;
+  t.t.owner = owned ? w->me : 0;
+  t.t.start_us = is->epoch ? world_now(w) : 0;
+  t.end_us = task_final(is->state) ? world_now(w) : 0;
+  struct task_write tw = {.op = ROW_INSERT, .expect_state = -1, .row = t};
+  struct async_write aw = {ROW_INSERT, {.ti = t.ti, .create_us = t.create_us, .name = "n", .type = is->type, .job = job, .scope = job,
+    .parent = parent, .root = parent, .depth = parent ? 1 : 0, .context = is->context, .context_len = is->context ? strlen(is->context) : 0}};
+  OK(put(w, NULL, 0, &tw, &aw, 1));
+  return t.ti;
+}
+
+static struct job_left left_of(struct world *w, int64_t job, int64_t *ti, size_t *n) {
+  static const struct job_look how = {runs_in, &runs_in};
+  struct job_left left;
+  struct wr_err err;
+  struct reader *r = reader_get(w->s, &err);
+  assert_non_null(r);
+  assert_int_equal(reader_job_left(r, job, &how, &left, ti, n, &err), WR_OK);
+  reader_put(r);
+  return left;
+}
+
+static struct job_left rows_of(struct world *w, const int64_t *ti, size_t n) {
+  struct job_left rows;
+  struct wr_err err;
+  struct reader *r = reader_get(w->s, &err);
+  assert_non_null(r);
+  assert_int_equal(reader_job_rows(r, ti, n, &rows, &err), WR_OK);
+  reader_put(r);
+  return rows;
+}
+
+/* Of its own tasks alone; how often one was analysed is no attempt of it. */
+static void what_is_left_of_a_job(struct world *w) {
+  static const struct a_task is[] = {
+    {"ECHO", "given", TASK_QUEUED, 0}, {"PROGRAM", NULL, TASK_RUNNING, 2}, {"PAGE", NULL, TASK_RUNNING, 1},
+    {"PROGRAM", NULL, TASK_SUCCESS, 3 + 2 * (TASK_ATTEMPT_MAX + 1)}, {"PAGE", NULL, TASK_FAILED, 1}};
+  struct job_row one = job_of(w, "left"), two = job_of(w, "left too"), none = job_of(w, "left none");
+  int64_t ti[5], *got = wr_calloc(LIMIT_JOB_LOOK, sizeof *got);
+  size_t n = 0;
+  make(w, &one), make(w, &two), make(w, &none);
+  for (int i = 0; i < 5; i++) ti[i] = task_of(w, one.job_id, i == 4 ? ti[3] : 0, &is[i]);
+  int64_t other = task_of(w, two.job_id, 0, &is[1]);
+  struct logs *l;
+  struct wr_err err;
+  assert_int_equal(logs_open(w->s, &l, &err), WR_OK);
+  const struct log_chunk c[] = {{.ti = ti[1], .epoch = 1, .seq = 1, .data = "a", .n = 1}, {.ti = ti[1], .epoch = 2, .seq = 1, .data = "b", .n = 1},
+                                {.ti = ti[3], .epoch = 3, .seq = 1, .data = "c", .n = 1}, {.ti = other, .epoch = 1, .seq = 1, .data = "d", .n = 1}};
+  OK(logs_write(l, c, 4));
+  OK(logs_put_context(l, ti[1], 2, w->me, world_now(w), "reported", 8));
+  logs_close(l);
+  struct job_left left = left_of(w, one.job_id, got, &n);
+  assert_int_equal(n, 5);
+  assert_memory_equal(got, ti, sizeof ti);
+  assert_int_equal(left.tasks, 5);
+  assert_int_equal(left.attempts, 0 + 2 + 1 + 3 + 1);
+  assert_int_equal(left.hints, 1);
+  assert_int_equal(left.processes, 1);
+  assert_int_equal(left.unconfirmed, 1);
+  assert_int_equal(left.logs, 2);
+  assert_int_equal(left.contexts, 2);
+  assert_int_equal(left.children, 1);
+  left = left_of(w, two.job_id, NULL, NULL);
+  assert_true(left.tasks == 1 && left.processes == 1 && left.logs == 1 && left.children == 0 && left.contexts == 0);
+  left = left_of(w, none.job_id, got, &n);
+  assert_int_equal(n, 0);
+  assert_memory_equal(&left, &(struct job_left){0}, sizeof left);
+  struct job_left rows = rows_of(w, ti, 5);
+  assert_true(rows.tasks >= 5 && rows.logs == 2 && rows.contexts == 1 && rows.children == 1);
+  int64_t never = new_id(w) + (INT64_C(1) << 60);
+  rows = rows_of(w, &never, 1);
+  assert_memory_equal(&rows, &(struct job_left){0}, sizeof rows);
+  free(got);
+}
+
 const struct fact facts_jobs[] = {
   FACT(a_job_is_kept), FACT(a_key_has_one_job), FACT(a_deleted_job_is_gone), FACT(a_job_lists_its_tasks),
-  FACT(names_are_those_of_their_job), FACT(readers_see_jobs), FACT(waiting_for_a_deletion), FACT_FRESH(passes_are_found),
+  FACT(names_are_those_of_their_job), FACT(readers_see_jobs), FACT(waiting_for_a_deletion), FACT_FRESH(passes_are_found), FACT(what_is_left_of_a_job),
 };
 const size_t n_facts_jobs = sizeof facts_jobs / sizeof *facts_jobs;

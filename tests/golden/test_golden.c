@@ -3,7 +3,8 @@
  * A trace file:  flow continue|stop_new|cancel / node NAME [tasks=2 need=1 rest=cancel] [< PARENT ..] / slots N
  * then one event a line, each followed by what it must cause, indented. Events: start, cancel, pause, checkpoint, resume,
  * rerun NAME|failed, claim|ok|tidied|fail|fatal|stopped|not-now|lost|handback|timeout|due|cancel NAME[.TASK], and what users ask of
- * a task: ask run|pause|cancel|delete|queue NAME[.TASK]. WEIR_GOLDEN_UPDATE=1 rewrites the files: then read the diff. */
+ * a task: ask run|pause|cancel|delete|queue NAME[.TASK]. Of a node with `analyzer`: says-done|says-failed|says-retry|adds NAME[.TASK] is a
+ * verdict (adds: it is done, and has added tasks), and below-ok|below-bad is the end of what it added. WEIR_GOLDEN_UPDATE=1 rewrites the files: then read the diff. */
 #include "../unit/unit.h"
 #include "../unit/admit.h"
 #include <dirent.h>
@@ -17,11 +18,13 @@
 static const struct task_policy once = {.attempts = 1, .slot = SLOT_ASYNC};
 static const struct task_policy retry = {.attempts = 2, .backoff_base_us = 500, .backoff_cap_us = 500, .backoff_factor = 1, .jitter = JITTER_NONE, .slot = SLOT_ASYNC};
 
+static const struct task_policy judged = {.attempts = 2, .calls = 2, .backoff_base_us = 500, .backoff_cap_us = 500, .backoff_factor = 1, .jitter = JITTER_NONE, .slot = SLOT_ASYNC};
+
 struct trace {
   char name[MAX][32];
   uint32_t parent[MAX][MAX], n_parent[MAX];
   struct dag_spec_node node[MAX];
-  bool retries[MAX];
+  bool retries[MAX], judged[MAX];
   uint32_t n, slots;
   uint8_t on_failure;
   struct dag *dag;
@@ -53,6 +56,7 @@ static void read_node(struct trace *t, char *line) {
     else if (strncmp(w, "need=", 5) == 0) t->node[i].need = (uint32_t)strtoul(w + 5, NULL, 10);
     else if (strcmp(w, "rest=cancel") == 0) t->node[i].rest = REST_CANCEL;
     else if (strcmp(w, "attempts=2") == 0) t->retries[i] = true;
+    else if (strcmp(w, "analyzer") == 0) t->judged[i] = true;
     else fail_msg("what is %s?", w);
   }
   t->node[i].n_parent = t->n_parent[i];
@@ -63,7 +67,10 @@ static void compile(struct trace *t) {
   uint32_t cycle[MAX], n_cycle;
   t->dag = dag_new(t->node, t->n, t->on_failure, 0, cycle, &n_cycle);
   assert_non_null(t->dag);
-  for (uint32_t i = 0; i < t->dag->n_task; i++) t->bind[i] = (struct task_bind){t->retries[dag_node_of_task(t->dag, i)] ? &retry : &once, 1, NULL, 0};
+  for (uint32_t i = 0; i < t->dag->n_task; i++) {
+    uint32_t n = dag_node_of_task(t->dag, i);
+    t->bind[i] = (struct task_bind){t->judged[n] ? &judged : t->retries[n] ? &retry : &once, 1, NULL, 0};
+  }
   t->run = run_new(t->dag, 1, (struct run_base){1, 1}, FLOW_RUNNING);
   t->run->bind = t->bind;
   t->c = (struct run_ctx){.now_us = 0, .me = 1, .out = &t->eff};
@@ -91,7 +98,9 @@ static void show_rows(struct trace *t) {
     const struct run_task *k = &t->run->task[t->eff.task[i].task];
     buf_printf(&t->out, "  task %s ", k->row ? "update" : "insert");
     task_name(t, t->eff.task[i].task);
-    buf_printf(&t->out, " %s epoch=%u", task_state_name(k->t.state), k->t.epoch);
+    buf_printf(&t->out, " %s epoch=%u", task_state_name(k->t.state), task_attempt_of(k->t.epoch));
+    if (k->t.epoch > TASK_ATTEMPT_MAX) buf_printf(&t->out, " analysis=%u", k->t.epoch / (TASK_ATTEMPT_MAX + 1));
+    if (k->t.phase == PHASE_ANALYSE || k->t.phase == PHASE_CHILDREN) buf_printf(&t->out, " shown as %s", shown_name(task_show(&k->t)));
     if (k->t.state == TASK_BLOCKED && k->t.end_as) buf_printf(&t->out, " holds %s", task_state_name(k->t.end_as));
     if (k->t.resume) buf_str(&t->out, k->t.resume == RESUME_RUN ? " then it runs" : " by the flow");
     if (k->t.due_us) buf_printf(&t->out, " due=%lld", (long long)k->t.due_us);
@@ -102,11 +111,11 @@ static void show_rows(struct trace *t) {
 
 static void show_after(struct trace *t) {
   static const char *const word[] = {[AFTER_START] = "start", [AFTER_PUSH] = "push", [AFTER_KILL] = "kill", [AFTER_TIMER] = "timer", [AFTER_FLOW_DONE] = "flow done",
-                                     [AFTER_TREES] = "trees"};
+                                     [AFTER_TREES] = "trees", [AFTER_BELOW] = "below"};
   for (size_t i = 0; i < t->eff.n_attempt; i++) {
     buf_str(&t->out, "  attempt ");
     task_name(t, t->eff.attempt[i].task);
-    buf_printf(&t->out, " epoch=%u %s\n", t->eff.attempt[i].epoch, task_ev_name(t->eff.attempt[i].why));
+    buf_printf(&t->out, " epoch=%u %s\n", task_attempt_of(t->eff.attempt[i].epoch), task_ev_name(t->eff.attempt[i].why));
   }
   for (size_t i = 0; i < t->eff.n_after; i++) {
     buf_printf(&t->out, "  then %s", word[t->eff.after[i].kind]);
@@ -115,10 +124,14 @@ static void show_after(struct trace *t) {
   }
 }
 
-static const struct { const char *word; enum task_ev ev; } events[] = {
-  {"claim", TASK_EV_CLAIM}, {"ok", TASK_EV_OK}, {"tidied", TASK_EV_OK}, {"fail", TASK_EV_FAIL}, {"fatal", TASK_EV_FAIL}, {"lost", TASK_EV_LOST},
-  {"stopped", TASK_EV_FAIL}, {"not-now", TASK_EV_NOT_NOW},
-  {"handback", TASK_EV_HANDBACK}, {"timeout", TASK_EV_TIMEOUT}, {"due", TASK_EV_DUE}, {"cancel", TASK_EV_CANCEL}};
+static const struct { const char *word; enum task_ev ev; enum task_said said; bool waits, bad; } events[] = {
+  {.word = "says-done", .ev = TASK_EV_OK, .said = SAID_DONE}, {.word = "says-failed", .ev = TASK_EV_OK, .said = SAID_FAILED},
+  {.word = "says-retry", .ev = TASK_EV_OK, .said = SAID_RETRY}, {.word = "adds", .ev = TASK_EV_OK, .said = SAID_DONE, .waits = true},
+  {.word = "below-ok", .ev = TASK_EV_CHILDREN}, {.word = "below-bad", .ev = TASK_EV_CHILDREN, .bad = true},
+  {.word = "claim", .ev = TASK_EV_CLAIM}, {.word = "ok", .ev = TASK_EV_OK}, {.word = "tidied", .ev = TASK_EV_OK},
+  {.word = "fail", .ev = TASK_EV_FAIL}, {.word = "fatal", .ev = TASK_EV_FAIL}, {.word = "lost", .ev = TASK_EV_LOST},
+  {.word = "stopped", .ev = TASK_EV_FAIL}, {.word = "not-now", .ev = TASK_EV_NOT_NOW}, {.word = "handback", .ev = TASK_EV_HANDBACK},
+  {.word = "timeout", .ev = TASK_EV_TIMEOUT}, {.word = "due", .ev = TASK_EV_DUE}, {.word = "cancel", .ev = TASK_EV_CANCEL}};
 
 static uint32_t task_named(const struct trace *t, const char *s) {
   const char *dot = strchr(s, '.');
@@ -158,7 +171,9 @@ static struct run_event parse_event(struct trace *t, const char *line) {
   if (i == sizeof events / sizeof *events || !sp) fail_msg("what is %s?", line);
   ev.task = task_named(t, sp + 1);
   ev.ev = (struct task_event){.kind = events[i].ev, .owner = 1, .epoch = t->run->task[ev.task].t.epoch, .fatal = strcmp(events[i].word, "fatal") == 0,
-                               .asked = strcmp(events[i].word, "tidied") == 0 || strcmp(events[i].word, "stopped") == 0};
+                               .asked = strcmp(events[i].word, "tidied") == 0 || strcmp(events[i].word, "stopped") == 0,
+                               .said = (uint8_t)events[i].said, .waits = events[i].waits, .bad = events[i].bad};
+  ev.ev.analyse = !ev.ev.asked && !ev.ev.fatal && t->run->task[ev.task].t.phase == PHASE_RUN;
   return ev;
 }
 

@@ -503,7 +503,8 @@ static void test_ready_and_paused(void **state) {
     run_check(r);
     assert_int_equal(run_step(r, &(struct run_event){.kind = RUN_EV_RESUME}, &c), RUN_OK);
     assert_int_equal(run_drain(r, &c), RUN_OK);
-    assert_true(run_take(&c, 0));
+    assert_int_equal(eff.after[0].kind, AFTER_TREES);
+    assert_true(run_take(&c, 1));
     assert_int_equal(r->task[0].t.state, TASK_RUNNING);
     effects_done(&eff);
     run_free(r);
@@ -528,8 +529,9 @@ static void test_taken_up_by_a_former_version(void **state) {
     if (i < 2) effects_commit(&eff, i + 1);
     bind.version = 2;
   }
-  assert_int_equal(eff.n_after, 1);
-  assert_int_equal(eff.after[0].kind, AFTER_PUSH);
+  assert_int_equal(eff.n_after, 2);
+  assert_int_equal(eff.after[0].kind, AFTER_TREES);
+  assert_int_equal(eff.after[1].kind, AFTER_PUSH);
   effects_done(&eff);
   run_free(r);
   dag_unref(one);
