@@ -30,8 +30,8 @@ enum job_class { JOB_NOT_STARTED, JOB_RETRYING, JOB_BUSY, JOB_ANALYZING, JOB_WAI
                  JOB_NONE = JOB__CLASSES /* no row */ };
 enum job_class job_class(const struct task *t);
 
-/* Stored. What is wanted of all tasks. RESUME and RETRY last as long as their pass. A wish takes the place of the one before but for
- * a retry: that one runs tasks again, which no later wish but CANCEL and DELETE undoes. */
+/* Stored. What is wanted of all tasks. RESUME and RETRY last as long as their pass. A wish takes the place of the one before, but
+ * not of a retry: that one runs tasks again, which no later wish but CANCEL and DELETE undoes. */
 enum job_wish { JOB_WISH_NONE, JOB_WISH_PAUSE, JOB_WISH_CHECKPOINT, JOB_WISH_CANCEL, JOB_WISH_RESUME, JOB_WISH_RETRY,
                 JOB_WISH_DELETE, JOB_WISH__N };
 enum { JOB_FORCE = 1, JOB_NO_CLEAN_UP = 2,        /* how a deletion goes: bits of job.how */

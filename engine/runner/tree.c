@@ -237,8 +237,23 @@ static enum store_rc apply(struct adding *a, struct run_event *ev) {
   if (a->fresh > 0) head_begins(a);
   rc = step_event(&a->r->step, a->c, ev, &out);
   if (rc == STORE_OK && out == RUN_OK && ev->ev.said != SAID_NOTHING) note_verdict(a, known);
-  if (a->fresh == 0 && ev->ev.waits) trees_settle(&a->r->trees, a->slot); /* perhaps nothing lives, and what it named has failed */
+  if (a->fresh == 0 && ev->ev.waits) trees_settle(&a->r->trees, a->slot); /* what it named has failed, perhaps */
   return rc == STORE_OK && out == RUN_OK && a->fresh > 0 ? make_all(a, &below) : rc;
+}
+
+/* So that answers cannot fill the database. Requests may give a job more. */
+static bool too_many(const struct adding *a) {
+  const struct job_head *h = jobs_head(&a->r->jobs, a->e->a->scope);
+  int64_t there = h && h->got == 1 ? job_total(&h->row.j) : 0;
+  return a->fresh > 0 && there + a->fresh > LIMIT_TREE_TASKS;
+}
+
+static void refuse_many(struct adding *a, struct run_event *ev) {
+  char text[120];
+  (void)snprintf(text, sizeof text, "with its tasks there would be more than %d in %s.", LIMIT_TREE_TASKS,
+                 a->e->a->scope > 0 ? "the job" : "the tree");
+  give_back(a);
+  refuse(a, ev, text);
 }
 
 static enum store_rc add(struct adding *a, struct run_event *ev) {
@@ -255,7 +270,8 @@ static enum store_rc add(struct adding *a, struct run_event *ev) {
   enum store_rc rc = a->n > 0 ? store_ids(r->env.store, ID_TI, a->n, &first) : STORE_OK;
   if (rc == STORE_OK) rc = decide(a, first);
   if (rc == STORE_OK && a->e->then != THEN_OVER) { give_back(a); return STORE_OK; }
-  if (rc == STORE_OK) rc = read_defs(a, ev);
+  if (rc == STORE_OK && too_many(a)) refuse_many(a, ev);
+  else if (rc == STORE_OK) rc = read_defs(a, ev);
   if (rc == STORE_OK) rc = apply(a, ev);
   if (rc == STORE_OK && a->e->then != THEN_OVER) give_back(a);
   return rc;
@@ -299,8 +315,11 @@ static bool may_end(const struct runner *r, const struct cached *c, const struct
   return first ? h == NULL || h->got != 1 || job_total(&h->row.j) == 0 : s->row.total == 0;
 }
 
+/* A wish about its job or tree that has not come to it yet comes first: it is CANCELED with what it added, or goes with it. */
 static enum store_rc end_parent(struct runner *r, struct cached *c, uint32_t task, const struct tree_slot *s) {
   enum run_rc out;
+  enum store_rc rc = ask_obey(r, c, false);
+  if (rc != STORE_OK || (c->alone && c->alone->gone) || !waits(&c->run->task[task].t)) return rc;
   struct run_event ev = {.kind = RUN_EV_TASK, .task = task,
                          .ev = {.kind = TASK_EV_CHILDREN, .bad = s->row.failed > 0 && !(s->row.ignore & TREE_IGNORE)}};
   const struct job_head *h = head_of(r, c, s->row.ti);

@@ -10,7 +10,7 @@
 struct store;
 struct reader;
 enum { TREE_IGNORE = 1,           /* childFailure: ignore */
-       TREE_FORMER = 2 };         /* what it added in former runs, and its newest verdict did not name, does not change `failed` */
+       TREE_FORMER = 2 };         /* what it added in former runs does not change `failed`: its newest verdict named none of it */
 struct tree_row {
   int64_t ti;                     /* the first member, as in other rows */
   uint8_t verdict;                /* enum task_said, of the newest one */

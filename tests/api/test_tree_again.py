@@ -5,7 +5,7 @@ import tempfile
 import time
 import uuid
 
-from weirtest import PATIENCE, Case, get, post
+from weirtest import PATIENCE, Case, delete, get, post
 
 TYPES = {"taskTypes": ["SHELL"]}
 
@@ -93,6 +93,12 @@ class Again(Case):
         self.free.touch()
         self.until(ti, "SUCCESS")
         self.until(child, "FAILED")
+
+    def test_what_is_below_a_task_of_a_job_is_of_the_job(self):
+        job = self.ok(post("/job", {"jobKey": f"below-{uuid.uuid4()}", "closed": True, "tasks": [parent(shell("true"), shell("true"))]}))["jobId"]
+        self.assertEqual(self.ok(get(f"/job/{job}?wait=30"))["state"], "SUCCESS")
+        got = self.ok(delete(f"/job/{job}?wait=30"))
+        self.assertEqual((got["state"], got["removed"]["tasks"], got["removed"]["children"], got["left"]["children"]), ("DELETED", 3, 0, 0), got)
 
     def test_retry_of_a_job(self):
         tasks = [parent(shell(self.holds + "0", taskKey="c"))]

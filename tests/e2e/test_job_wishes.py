@@ -1,11 +1,13 @@
 """A wish about a job that comes while the pass of another one is under way, and a node that is killed (kill -9) between two slices: each wish
 that was acknowledged is carried out."""
+import json
 import sqlite3
 import unittest
 
 from live import Server, directory, until
 
 MANY = 4000  # eight slices
+ECHO = {"taskType": "ECHO", "taskContent": "x"}
 LONG = {"taskType": "WAIT", "taskContent": "3600", "autoRun": False}
 
 
@@ -81,6 +83,78 @@ class Wishes(unittest.TestCase):
         job = self.cut(self.paused, "resume", "retry")
         until("none is PAUSED", lambda: self.count(job, "PAUSED") == 0 or None)
         until("it was run again", lambda: self.node.get(f"/monitor/task/{self.failed}")["executions"] > 1 or None)
+
+    def next_number(self, n):
+        self.node.kill()
+        with sqlite3.connect(self.tmp / "node" / "weir.db") as db:
+            db.execute(f"UPDATE id_block SET next = {n} WHERE kind = 'ti'")
+        self.start()
+
+    def parent(self, *tasks, **more):
+        config = {"analyzer": {"type": "subtasks", "pointer": "", "taskTypes": ["ECHO", "WAIT"]}, "analyzerAttempts": 1}
+        return {"taskType": "ECHO", "taskContent": json.dumps(tasks), "taskConfig": config, **more}
+
+    def parents(self, numbers):
+        """A job of tasks that wait for what they added, which has lower numbers: as when another member commits their verdicts."""
+        self.next_number(1000000)
+        job = self.node.post("/job", {"jobKey": "parents", "tasks": [self.parent(LONG, LONG, autoRun=False)] * numbers})["jobId"]
+        self.next_number(1)
+        self.node.post("/exec/task-ins/run", {"filter": {"jobId": job}, "limit": numbers})
+        until("all wait", lambda: self.count(job, "WAITING_CHILDREN") == numbers or None)
+        return job
+
+    def test_cancel_reaches_what_was_added_first(self):
+        job = self.parents(600)  # of 1,200 tasks below them; each slice has 500
+        self.ask(job, "cancel")
+        got = until("it is canceled", lambda: self.ended(job))
+        self.assertEqual((got["state"], got["counts"]["canceled"], got["counts"]["failed"]), ("CANCELED", 1800, 0), got)
+
+    def test_delete_reaches_what_was_added_first(self):
+        job = self.parents(600)
+        got = self.node.call("DELETE", f"/job/{job}?force=true&wait=30")
+        self.assertEqual((got["state"], got["removed"]["tasks"], got["removed"]["children"]), ("DELETED", 1800, 0), got)
+
+    def test_cancel_of_a_tree_reaches_what_was_added_first(self):
+        self.next_number(1000000)
+        root = self.node.post("/exec/task", self.parent(*[self.parent(LONG, LONG, autoRun=False)] * 300))["tiId"]
+        until("it waits", lambda: self.node.get(f"/monitor/task/{root}")["state"] == "WAITING_CHILDREN" or None)
+        inner = [t["tiId"] for t in self.node.get(f"/monitor/task?parentTiId={root}&limit=500")]
+        more = self.node.post("/exec/task", self.parent(*[LONG] * 2))["tiId"]  # a tree of its own
+        self.next_number(1)
+        self.node.post("/exec/task-ins/run", {"filter": {"type": "ECHO", "state": "CREATED"}, "limit": 300})
+        until("all wait", lambda: all(self.node.get(f"/monitor/task/{ti}")["state"] == "WAITING_CHILDREN" for ti in inner) or None)
+        self.node.post(f"/exec/task-ins/{root}/cancel", {})
+        until("it is canceled", lambda: self.node.get(f"/monitor/task/{root}")["state"] == "CANCELED" or None)
+        self.assertEqual({self.node.get(f"/monitor/task/{ti}")["state"] for ti in inner}, {"CANCELED"})
+        self.assertEqual(self.node.get(f"/monitor/task/{more}")["state"], "WAITING_CHILDREN")
+
+    def test_a_tree_has_a_most(self):
+        """Its head says how many there are: here after it was changed by hand."""
+        most = 1000000
+        for key, word in (("most", "job"), (None, "tree")):
+            fits, more = self.parent(ECHO, autoRun=False), self.parent(ECHO, ECHO, autoRun=False)
+            if key:
+                job = self.node.post("/job", {"jobKey": key, "tasks": [fits, more]})["jobId"]
+                tasks = [t["tiId"] for t in self.node.get(f"/job/{job}/task")]
+            else:
+                root = self.node.post("/exec/task", self.parent(fits, more))["tiId"]
+                until("it waits", lambda: self.node.get(f"/monitor/task/{root}")["state"] == "WAITING_CHILDREN" or None)
+                job, tasks = -root, [t["tiId"] for t in self.node.get(f"/monitor/task?parentTiId={root}")]
+            self.node.kill()
+            with sqlite3.connect(self.tmp / "node" / "weir.db") as db:
+                db.execute(f"UPDATE job SET success = {most - 3} WHERE job_id = {job}")
+            self.start()
+            small, large = sorted(tasks)
+            for ti, state in ((large, "FAILED"), (small, "SUCCESS")):
+                self.node.post(f"/exec/task-ins/{ti}/run", {})
+                got = until("it has ended", lambda: (t := self.node.get(f"/monitor/task/{ti}"))["state"] in ("FAILED", "SUCCESS") and t)
+                self.assertEqual(got["state"], state, got)
+                if state == "FAILED":
+                    self.assertEqual(got["errorMsg"], f"Analyzer failed: with its tasks there would be more than 1000000 in the {word}.")
+
+    def ended(self, job):
+        got = self.node.get(f"/job/{job}")
+        return got if got["state"] == "CANCELED" else None
 
 
 if __name__ == "__main__":
