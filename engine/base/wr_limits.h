@@ -123,6 +123,7 @@
 #define LIMIT_ANALYSES_DEFAULT 4
 #define LIMIT_DEPTH 100                        /* of a task that another one has added: so many stand above it .. */
 #define LIMIT_DEPTH_MOST 10000                 /* .. unless --max-depth says otherwise: wishes go a level at a time */
+#define LIMIT_TREE_TASKS 10000000              /* of a job, or below the first task of a tree, as far as answers add to them */
 #define LIMIT_ANALYSES_AT_ONCE 64              /* analyses that a member with the role api or runner makes at once */
 #define LIMIT_ANALYSIS_US 60000000LL           /* analyzerTimeout where none is given */
 #define LIMIT_ANALYSIS_BYTES (16 << 20)        /* answer of an analyzer */

@@ -68,10 +68,14 @@ static enum job_state end_of(const struct job *j) {
   return j->count[JOB_STOPPED] > 0 ? JOB_CANCELED : JOB_SUCCESS;
 }
 
+/* Its tasks are about to live. */
+static bool retries(const struct job *j) {
+  return j->wish == JOB_WISH_RETRY || (j->how & JOB_RETRIES) != 0;
+}
+
 static enum job_state state_of(const struct job *j) {
   if (j->wish == JOB_WISH_DELETE) return JOB_DELETING;
-  if (j->wish == JOB_WISH_RETRY) return JOB_RUNNING;
-  if (j->closed && job_live(j) == 0) return end_of(j);
+  if (j->closed && job_live(j) == 0 && !retries(j)) return end_of(j);
   if (j->wish == JOB_WISH_CANCEL) return JOB_CANCELING;
   return j->wish == JOB_WISH_PAUSE || j->wish == JOB_WISH_CHECKPOINT ? JOB_PAUSED : JOB_RUNNING;
 }
@@ -84,17 +88,30 @@ void job_decide(struct job *j) {
   if (j->wish != JOB_WISH_CANCEL) j->wish = JOB_WISH_NONE;
 }
 
+/* Where the retry has come to stays: a task that has failed again behind it is not run once more. */
 static void want(struct job *j, enum job_wish wish) {
+  bool beside = retries(j) && wish != JOB_WISH_CANCEL && wish != JOB_WISH_DELETE;
+  if (beside) j->how |= JOB_RETRIES;
   j->wish = (uint8_t)wish;
   j->pass = job_total(j) > 0;
-  j->pass_at = 0;
+  if (!beside) j->pass_at = 0;
   if (!j->pass) job_pass_over(j);
 }
 
 static bool pauses_all(const struct job *j) { return j->wish == JOB_WISH_PAUSE || j->wish == JOB_WISH_CHECKPOINT; }
 
+/* Another lap: of the retry, or of what came while it was under way. */
+static bool lap(struct job *j) {
+  bool again = retries(j) && j->how & JOB_AGAIN, beside = (j->how & JOB_RETRIES) != 0;
+  if (again) j->how &= (uint8_t)~JOB_AGAIN;
+  else if (beside) j->how &= (uint8_t)~JOB_RETRIES;
+  if (again || beside) j->pass_at = 0;
+  return again || beside;
+}
+
 /* A pause of a flow stays among the passes, so that its end is seen even when nobody tells. */
 void job_pass_over(struct job *j) {
+  if (lap(j)) return;
   j->how &= (uint8_t)~JOB_MOVES;
   j->pass = pauses_all(j) && j->how & JOB_OF_FLOW;
   j->pass_at = j->pass ? JOB_PASS_WAITS : 0;
@@ -121,7 +138,7 @@ static enum ask_no cancel_it(struct job *j) {
   if (j->state == JOB_CANCELING || j->state == JOB_CANCELED) return ASK_SAME;
   if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return refused(j);
   j->closed = 1;
-  j->how &= JOB_MOVES;
+  j->how &= JOB_MOVES; /* what the retry has not come to stays as it has ended */
   want(j, JOB_WISH_CANCEL);
   return ASK_OK;
 }
@@ -130,7 +147,7 @@ static enum ask_no pause_it(struct job *j, enum job_wish wish) {
   if (j->state != JOB_RUNNING && j->state != JOB_PAUSED) return refused(j);
   bool flows = (j->how & JOB_OF_FLOW) != 0; /* from now on it is the user's */
   if (!flows && (j->wish == wish || j->wish == JOB_WISH_CHECKPOINT)) return ASK_SAME;
-  j->how &= JOB_MOVES;
+  j->how &= JOB_MOVES | JOB_RETRIES | JOB_AGAIN;
   want(j, wish);
   return ASK_OK;
 }
@@ -147,8 +164,10 @@ static enum ask_no retry_it(struct job *j) {
   bool any = j->count[JOB_BAD] + j->count[JOB_STOPPED] > 0;
   if (j->state == JOB_SUCCESS && !any) return ASK_NOT_RETRYABLE;
   if (j->state != JOB_RUNNING && !job_final((enum job_state)j->state)) return ASK_BUSY;
-  if (j->wish == JOB_WISH_RETRY || !any) return ASK_SAME;
-  want(j, JOB_WISH_RETRY);
+  if (!any || (retries(j) && (j->pass_at == 0 || j->how & JOB_AGAIN))) return ASK_SAME;
+  if (retries(j)) j->how |= JOB_AGAIN; /* some have failed again behind it, perhaps */
+  else if (j->wish == JOB_WISH_RESUME) j->how |= JOB_RETRIES, j->pass_at = 0; /* what is PAUSED goes on, too */
+  else want(j, JOB_WISH_RETRY);
   return ASK_OK;
 }
 
@@ -226,7 +245,7 @@ static bool again(const struct job *j, uint8_t how) {
 
 enum ask_no job_delete(struct job *j, uint8_t how) {
   job_decide(j); /* its last task may have ended in this batch */
-  bool deleting = j->wish == JOB_WISH_DELETE, lives = job_live(j) > 0 || j->wish == JOB_WISH_RETRY;
+  bool deleting = j->wish == JOB_WISH_DELETE, lives = job_live(j) > 0 || retries(j);
   if (!deleting && lives && !(how & JOB_FORCE)) return ASK_BUSY;
   if (deleting && (job_empty(j) || !again(j, how))) return ASK_SAME;
   j->how = how;
@@ -284,15 +303,15 @@ bool job_flow_wants(const struct job *j, const struct task *t, bool pass, enum t
 bool job_wants(const struct job *j, const struct task *t, bool pass, enum ask *out) {
   if (j->how & JOB_OF_FLOW) return false; /* job_flow_wants() */
   bool ended = task_final(t->state), runs = t->phase != PHASE_DELETE;
+  if (pass && retries(j) && runs && ended && t->state != TASK_SUCCESS) return say(ASK_RUN, out);
   switch ((enum job_wish)j->wish) {
   case JOB_WISH_PAUSE: return pauses(t, false) && say(ASK_PAUSE, out);
   case JOB_WISH_CHECKPOINT: return pauses(t, true) && say(ASK_PAUSE, out);
   case JOB_WISH_CANCEL: return runs && !ended && task_show(t) != SHOWN_CANCELING && say(ASK_CANCEL, out);
   case JOB_WISH_RESUME:
     return pass && runs && (t->state == TASK_PAUSED || t->state == TASK_PAUSING) && say(ASK_RUN, out);
-  case JOB_WISH_RETRY: return pass && runs && ended && t->state != TASK_SUCCESS && say(ASK_RUN, out);
   case JOB_WISH_DELETE: return deletes(j, t, pass) && say(ASK_DELETE, out);
-  case JOB_WISH_NONE: case JOB_WISH__N: break;
+  case JOB_WISH_NONE: case JOB_WISH_RETRY: case JOB_WISH__N: break;
   }
   return false;
 }

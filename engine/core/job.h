@@ -30,14 +30,17 @@ enum job_class { JOB_NOT_STARTED, JOB_RETRYING, JOB_BUSY, JOB_ANALYZING, JOB_WAI
                  JOB_NONE = JOB__CLASSES /* no row */ };
 enum job_class job_class(const struct task *t);
 
-/* Stored. What is wanted of all tasks. RESUME and RETRY last as long as their pass. */
+/* Stored. What is wanted of all tasks. RESUME and RETRY last as long as their pass. A wish takes the place of the one before, but
+ * not of a retry: that one runs tasks again, which no later wish but CANCEL and DELETE undoes. */
 enum job_wish { JOB_WISH_NONE, JOB_WISH_PAUSE, JOB_WISH_CHECKPOINT, JOB_WISH_CANCEL, JOB_WISH_RESUME, JOB_WISH_RETRY,
                 JOB_WISH_DELETE, JOB_WISH__N };
 enum { JOB_FORCE = 1, JOB_NO_CLEAN_UP = 2,        /* how a deletion goes: bits of job.how */
        JOB_OF_FLOW = 4,                           /* of a tree: the pause, or its end, is that of the flow above */
        JOB_FLOW_ALL = 8,                          /* its end resumes what a user has paused, too: he had asked for that */
        JOB_MOVE_USER = 16, JOB_MOVE_GROUP = 32, JOB_MOVE_PRIORITY = 64, /* of a tree: all below get what its first has */
-       JOB_MOVES = 112 };
+       JOB_MOVES = 112,
+       JOB_RETRIES = 128,                         /* a retry is under way beside PAUSE, CHECKPOINT or RESUME, and comes first */
+       JOB_AGAIN = JOB_FORCE };                   /* of a retry, never of a deletion: another lap of it comes */
 #define JOB_PASS_WAITS INT64_MAX                  /* pass_at: the pause is carried out, and its flow will end it */
 
 struct job {
@@ -84,7 +87,7 @@ static inline bool job_stuck(const struct job *j) {
 
 /* Its pass waits for its flow, and has nothing to do. */
 static inline bool job_pass_waits(const struct job *j) { return j->pass && j->pass_at == JOB_PASS_WAITS; }
-/* The pass has looked at every task. */
+/* The pass has looked at every task; it begins anew for what came while a retry was under way. */
 void job_pass_over(struct job *j);
 /* What the wish wants of this task now; false: nothing. pass: the pass asks; else an event of the task itself, which RESUME and
  * RETRY do not concern. */

@@ -481,6 +481,11 @@ enum store_rc load_alone(struct loader *l, int64_t ti, bool report, struct cache
   if (rc != STORE_OK || *out == NULL || (*out)->alone->job == 0) return rc;
   rc = jobs_need(l->jobs, (*out)->alone->job);
   if (rc != STORE_OK || jobs_head(l->jobs, (*out)->alone->job)->got != 0) return rc;
+  if (cached_kept(*out)) { /* another node has deleted it with its job, perhaps, while it ran here */
+    cache_drop(l->cache, *out);
+    rc = find_alone(l, ti, false, out);
+    if (rc != STORE_OK || *out == NULL) return rc;
+  }
   log_error("runner.damaged_row", L_STR("row", "job"), L_INT("ti", ti), L_INT("job", (*out)->alone->job));
   *out = NULL;
   return STORE_OK;

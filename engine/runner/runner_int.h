@@ -132,7 +132,7 @@ enum store_rc job_pass(struct runner *r, struct ev *e) WR_MUST;
 void job_after(struct runner *r);
 
 /* submit.c: a task that a verdict has added; its def, and what the tree says of it. */
-struct submit_below { struct queue_view of; int64_t job, parent, root; uint32_t depth; };
+struct submit_below { struct queue_view of; int64_t job, parent, root, since_us; uint32_t depth; };
 enum store_rc submit_below(struct runner *r, struct req_task *t, struct task_def *def, const struct submit_below *b) WR_MUST;
 
 /* tree.c. verdict: of an analysis that adds tasks; it is applied with them. settle: parents that may end by what this batch did.

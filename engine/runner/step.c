@@ -152,14 +152,30 @@ static void note_job(const struct stepper *s, const struct cached *c, const stru
     .timed_out = event && ev->ev.kind == TASK_EV_TIMEOUT && now->state == TASK_CANCELING && was->state != TASK_CANCELING});
 }
 
+/* Its parent was run again, and has named none of those that it had added: they were made before this run of it began. */
+static enum store_rc of_former_run(const struct stepper *s, const struct cached *c, bool *former) {
+  struct task_row row;
+  size_t got = 0;
+  int64_t ti = c->alone->parent;
+  const struct cached *p = cache_get(s->cache, run_key(0, ti));
+  enum store_rc rc = p ? STORE_OK : store_tasks(s->env->store, &ti, 1, &row, &got);
+  int64_t since = p ? p->run->task[0].t.start_us : got == 1 ? row.t.start_us : 0;
+  *former = rc == STORE_OK && c->run->create_us < since;
+  return rc;
+}
+
+static bool failed(const struct task *t) { return task_final(t->state) && t->state != TASK_SUCCESS; }
+
 /* What it is counts for the task that added it. The last of a tree that is deleted lets the first one go. */
 static enum store_rc note_parent(const struct stepper *s, const struct cached *c, const struct task *was) {
   const struct task *now = &c->run->task[0].t;
   struct tree_slot *of;
   if (now->state == was->state && c->run->task[0].eff == 0) return STORE_OK;
   enum store_rc rc = trees_of(s->trees, c->alone->parent, &of);
+  bool former = false;
+  if (rc == STORE_OK && of->row.ignore & TREE_FORMER && failed(was) != failed(now)) rc = of_former_run(s, c, &former);
   if (rc != STORE_OK) return rc;
-  trees_moved(s->trees, of, was, now, c->alone->gone);
+  trees_moved(s->trees, of, was, now, c->alone->gone, !former);
   const struct job_head *h = c->alone->gone && c->alone->job < 0 ? jobs_head(s->jobs, c->alone->job) : NULL;
   if (!h || job_total(&h->row.j) > 0) return STORE_OK;
   rc = trees_of(s->trees, -c->alone->job, &of);

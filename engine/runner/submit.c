@@ -114,6 +114,7 @@ static enum store_rc make_one(struct runner *r, struct req_task *t, struct task_
   alone->made_by = t;
   alone->given = t->spec && t->spec->context;
   struct run *run = run_new_alone(r->cache.one, t->ti);
+  run->last_us = below->since_us; /* it is not older than the run that adds it, whatever the clock of this node says */
   struct cached *c = cache_add_alone(&r->cache, run, def_task_ref(def), t->params ? params_ref(t->params) : NULL, alone);
   if (job != 0) cached_of_job(c);
   enum store_rc rc = step_event(&r->step, c, &(struct run_event){.kind = RUN_EV_START, .start = &start}, &out);

@@ -12,6 +12,8 @@ enum { TREES_AT_ONCE = 100 };          /* trees of one flow that follow its paus
 struct adding {
   struct runner *r; struct ev *e; struct cached *c; uint32_t task;
   struct req_task *t; struct task_def **def; uint32_t n, fresh;   /* fresh: of n, those that are made */
+  struct tree_slot *slot;                  /* of its task */
+  uint32_t again, bad;                     /* of those that its former runs added: named again; of these, failed */
 };
 
 static const struct verdict *verdict_of(const struct ev *e) { return &e->a->analysis->verdict; }
@@ -31,7 +33,7 @@ static void refuse(struct adding *a, struct run_event *ev, const char *text) {
   ev->ev.kind = TASK_EV_FAIL;
   ev->ev.said = SAID_NOTHING;
   ev->error = s;
-  a->n = a->fresh = 0;
+  a->n = a->fresh = a->again = a->bad = 0;
 }
 
 /* The key of the first task of the tree counts, too; it stands in the scope of all tasks without a job. */
@@ -130,7 +132,7 @@ static struct submit_below below_of(const struct adding *a) {
   const struct alone *x = a->c->alone;
   int64_t ti = run_ti(a->c->run, a->task);
   struct submit_below b = {.job = a->e->a->scope, .parent = ti, .root = x && x->root ? x->root : ti,
-                           .depth = (x ? x->depth : 0) + 1};
+                           .depth = (x ? x->depth : 0) + 1, .since_us = a->c->run->task[a->task].t.start_us};
   if (x) b.of = (struct queue_view){x->user, x->group, 0, 0, NULL};
   else b.of = cached_queue(a->c, a->task);
   return b;
@@ -148,21 +150,80 @@ static enum store_rc make_all(struct adding *a, const struct submit_below *below
   return rc;
 }
 
+/* ---- what former runs have added ---- */
+
+/* The tasks that the verdict names and that were there, ascending. */
+static size_t named(const struct adding *a, int64_t **out) {
+  int64_t *ti = arena_alloc(&a->r->env.mem, (a->n + 1) * sizeof *ti);
+  size_t n = 0;
+  for (uint32_t i = 0; i < a->n; i++) {
+    const struct alone_key *key = a->t[i].replayed ? alone_key_of(&a->r->alone_keys, &a->t[i]) : NULL;
+    if (key && key->state == KEY_KNOWN) ti[n++] = key->ti;
+  }
+  *out = ti;
+  return wr_distinct(ti, n, sizeof *ti);
+}
+
+/* As this batch has left it. */
+static const struct task *now_of(const struct adding *a, const struct task_row *row) {
+  const struct cached *c = cache_get(&a->r->cache, run_key(0, row->ti));
+  return c ? &c->run->task[0].t : &row->t;
+}
+
+static enum store_rc count_named(struct adding *a, const int64_t *ti, size_t n) {
+  struct arena *mem = &a->r->env.mem;
+  struct async_row *beside = arena_zalloc(mem, n * sizeof *beside);
+  struct task_row *row = arena_zalloc(mem, n * sizeof *row);
+  int64_t *own = arena_alloc(mem, n * sizeof *own);
+  size_t got = 0, m = 0;
+  enum store_rc rc = store_async(a->r->env.store, ti, n, beside, &got);
+  for (size_t i = 0; rc == STORE_OK && i < got; i++)
+    if (beside[i].parent == a->e->ti) own[m++] = beside[i].ti;
+  a->again += (uint32_t)m;
+  if (rc == STORE_OK && m > 0) rc = store_tasks(a->r->env.store, own, wr_distinct(own, m, sizeof *own), row, &got);
+  for (size_t i = 0; rc == STORE_OK && m > 0 && i < got; i++) {
+    const struct task *t = now_of(a, &row[i]);
+    a->bad += task_final(t->state) && t->state != TASK_SUCCESS;
+  }
+  return rc;
+}
+
+/* Its task was run before, and had added some. They may end elsewhere meanwhile, unless the tree is locked here. */
+static enum store_rc read_former(struct adding *a) {
+  int64_t *ti, scope = a->e->a->scope;
+  enum store_rc rc = trees_of(&a->r->trees, a->e->ti, &a->slot);
+  if (rc != STORE_OK || !a->slot->there || a->slot->row.total == 0) return rc;
+  if (!jobs_head(&a->r->jobs, scope)) rc = jobs_need(&a->r->jobs, scope);
+  if (rc == STORE_OK && jobs_held(&a->r->jobs, scope)) a->e->then = THEN_LATER;
+  size_t n = rc == STORE_OK && a->e->then == THEN_OVER ? named(a, &ti) : 0;
+  for (size_t i = 0; rc == STORE_OK && i < n; i += JOB_SLICE) rc = count_named(a, ti + i, n - i < JOB_SLICE ? n - i : JOB_SLICE);
+  return rc;
+}
+
+/* It waits for all that it added and that lives, of whatever run. What failed counts when this verdict has named it. */
+static bool has_to_wait(const struct adding *a) {
+  bool fails = a->bad > 0 && a->e->a->def->child_failure != CHILD_IGNORE;
+  return !verdict_of(a->e)->no_wait && (a->fresh > 0 || a->slot->row.live > 0 || fails);
+}
+
 /* The slot is there from now on, so that what is made is counted. */
-static enum store_rc note_verdict(const struct adding *a, uint32_t known) {
-  struct tree_slot *s;
+static void note_verdict(const struct adding *a, uint32_t known) {
+  struct tree_slot *s = a->slot;
+  struct tree_row *r = &s->row;
   const struct verdict *v = verdict_of(a->e);
-  enum store_rc rc = trees_of(&a->r->trees, a->e->ti, &s);
-  if (rc != STORE_OK) return rc;
   s->there = s->changed = true;
-  s->row.verdict = (uint8_t)v->kind;
-  s->row.known += known;
-  s->row.ignore = a->e->a->def->child_failure == CHILD_IGNORE;
-  return STORE_OK;
+  r->verdict = (uint8_t)v->kind;
+  r->known += known;
+  if (v->kind != VERDICT_DONE) return;
+  r->ignore = a->e->a->def->child_failure == CHILD_IGNORE ? TREE_IGNORE : 0;
+  if (r->total > 0 && a->again == 0) r->ignore |= TREE_FORMER;
+  r->failed = a->bad;
+  if (tree_wish(r) == JOB_WISH_DELETE) return;
+  r->wish = JOB_WISH_NONE; /* what was wanted of a former run is forgotten */
+  r->pass = false;
 }
 
 static enum store_rc apply(struct adding *a, struct run_event *ev) {
-  const struct verdict *v = verdict_of(a->e);
   enum run_rc out = RUN_OK;
   struct submit_below below = below_of(a); /* before the step: whose it is depends on its phase */
   if (!a->c->alone) { /* of the queue of its definition, not of that of analyses */
@@ -170,11 +231,29 @@ static enum store_rc apply(struct adding *a, struct run_event *ev) {
     below.of = whose_view(a->c->whose, run_ti(a->c->run, a->task), of);
   }
   uint32_t known = a->n - a->fresh;
-  ev->ev.waits = a->fresh > 0 && !v->no_wait;
+  enum store_rc rc = read_former(a);
+  if (rc != STORE_OK || a->e->then != THEN_OVER) return rc;
+  ev->ev.waits = has_to_wait(a);
   if (a->fresh > 0) head_begins(a);
-  enum store_rc rc = step_event(&a->r->step, a->c, ev, &out);
-  if (rc == STORE_OK && out == RUN_OK && ev->ev.said != SAID_NOTHING) rc = note_verdict(a, known);
+  rc = step_event(&a->r->step, a->c, ev, &out);
+  if (rc == STORE_OK && out == RUN_OK && ev->ev.said != SAID_NOTHING) note_verdict(a, known);
+  if (a->fresh == 0 && ev->ev.waits) trees_settle(&a->r->trees, a->slot); /* what it named has failed, perhaps */
   return rc == STORE_OK && out == RUN_OK && a->fresh > 0 ? make_all(a, &below) : rc;
+}
+
+/* So that answers cannot fill the database. Requests may give a job more. */
+static bool too_many(const struct adding *a) {
+  const struct job_head *h = jobs_head(&a->r->jobs, a->e->a->scope);
+  int64_t there = h && h->got == 1 ? job_total(&h->row.j) : 0;
+  return a->fresh > 0 && there + a->fresh > LIMIT_TREE_TASKS;
+}
+
+static void refuse_many(struct adding *a, struct run_event *ev) {
+  char text[120];
+  (void)snprintf(text, sizeof text, "with its tasks there would be more than %d in %s.", LIMIT_TREE_TASKS,
+                 a->e->a->scope > 0 ? "the job" : "the tree");
+  give_back(a);
+  refuse(a, ev, text);
 }
 
 static enum store_rc add(struct adding *a, struct run_event *ev) {
@@ -193,8 +272,10 @@ static enum store_rc add(struct adding *a, struct run_event *ev) {
   enum store_rc rc = a->n > 0 ? store_ids(r->env.store, ID_TI, a->n, &first) : STORE_OK;
   if (rc == STORE_OK) rc = decide(a, first);
   if (rc == STORE_OK && a->e->then != THEN_OVER) { give_back(a); return STORE_OK; }
-  if (rc == STORE_OK) rc = read_defs(a, ev);
+  if (rc == STORE_OK && too_many(a)) refuse_many(a, ev);
+  else if (rc == STORE_OK) rc = read_defs(a, ev);
   if (rc == STORE_OK) rc = apply(a, ev);
+  if (rc == STORE_OK && a->e->then != THEN_OVER) give_back(a);
   return rc;
 }
 
@@ -236,10 +317,13 @@ static bool may_end(const struct runner *r, const struct cached *c, const struct
   return first ? h == NULL || h->got != 1 || job_total(&h->row.j) == 0 : s->row.total == 0;
 }
 
+/* A wish about its job or tree that has not come to it yet comes first: it is CANCELED with what it added, or goes with it. */
 static enum store_rc end_parent(struct runner *r, struct cached *c, uint32_t task, const struct tree_slot *s) {
   enum run_rc out;
+  enum store_rc rc = ask_obey(r, c, false);
+  if (rc != STORE_OK || (c->alone && c->alone->gone) || !waits(&c->run->task[task].t)) return rc;
   struct run_event ev = {.kind = RUN_EV_TASK, .task = task,
-                         .ev = {.kind = TASK_EV_CHILDREN, .bad = s->row.failed > 0 && !s->row.ignore}};
+                         .ev = {.kind = TASK_EV_CHILDREN, .bad = s->row.failed > 0 && !(s->row.ignore & TREE_IGNORE)}};
   const struct job_head *h = head_of(r, c, s->row.ti);
   if (h && c->run->last_us < h->row.update_us) c->run->last_us = h->row.update_us; /* not before the last that it added */
   return step_event(&r->step, c, &ev, &out);

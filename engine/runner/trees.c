@@ -38,13 +38,14 @@ void trees_settle(struct trees *t, struct tree_slot *s) {
 }
 
 /* Of a parent that is gone nobody asks. */
-void trees_moved(struct trees *t, struct tree_slot *s, const struct task *was, const struct task *now, bool gone) {
+void trees_moved(struct trees *t, struct tree_slot *s, const struct task *was, const struct task *now, bool gone, bool counts) {
   struct tree_row *r = &s->row;
   if (!s->there || s->gone) return;
   bool made = was->state == TASK_NONE;
   r->total += (made && !gone) - (gone && !made);
   r->live += (!gone && lives(now)) - lives(was);
-  r->failed += (!gone && failed(now)) - failed(was);
+  if (counts) r->failed += (!gone && failed(now)) - failed(was);
+  if (r->failed < 0) r->failed = 0; /* of a former run, and not named again */
   s->changed = true;
   if (gone || (lives(was) && !lives(now))) trees_settle(t, s);
 }

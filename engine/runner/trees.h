@@ -29,8 +29,8 @@ void trees_done(struct trees *t);
 void trees_begin(struct trees *t);                          /* a batch begins */
 /* Never NULL when OK; `there` says whether there is a row. */
 enum store_rc trees_of(struct trees *t, int64_t ti, struct tree_slot **out) WR_MUST;
-/* One task of those that it added has become `now`; a task that is made was NONE. */
-void trees_moved(struct trees *t, struct tree_slot *s, const struct task *was, const struct task *now, bool gone);
+/* One task of those that it added has become `now`; a task that is made was NONE. counts: it matters when it fails. */
+void trees_moved(struct trees *t, struct tree_slot *s, const struct task *was, const struct task *now, bool gone, bool counts);
 void trees_settle(struct trees *t, struct tree_slot *s);    /* its parent is looked at before the batch ends */
 void trees_gone(struct trees *t, int64_t ti);
 void trees_next(struct trees *t, int64_t ti, int64_t fi);   /* an event about it follows the commit */

@@ -113,7 +113,7 @@ enum wr_rc reader_job_left(struct reader *r, int64_t id, const struct job_look *
   for (size_t before = 1; !rc && before != got && got < LIMIT_JOB_LOOK;) {
     before = got;
     rc = next_ids(r, id, all, &got, &out->contexts, err);
-    if (!rc && got > before) rc = count_ids(r->db, Q_IDS_CHILD, all + before, got - before, &out->children, err);
+    if (!rc && got > before) rc = count_ids(r->db, Q_IDS_STRAY, all + before, got - before, &out->children, err);
     if (!rc && got > before) rc = count_ids(r->log, Q_IDS_LOG, all + before, got - before, &out->logs, err);
     if (!rc && got > before) rc = count_ids(r->log, Q_CONTEXT_SIZES, all + before, got - before, &out->contexts, err);
   }

@@ -41,6 +41,8 @@
     "LEFT JOIN task_async a ON a.ti_id=j.ti_id LEFT JOIN task d ON d.task_id=i.task_id WHERE j.job_id=?1") \
   X(Q_JOB_IDS, "SELECT j.ti_id, CASE WHEN a.context_len>0 THEN 1 ELSE 0 END FROM job_task j LEFT JOIN task_async a " \
     "ON a.ti_id=j.ti_id WHERE j.job_id=?1 AND j.ti_id>?2 ORDER BY j.ti_id LIMIT ?3") \
+  X(Q_IDS_STRAY, "SELECT k.ti_id FROM task_child k" D(PRIMARY) " JOIN task_async p ON p.ti_id=k.parent_ti " \
+    "JOIN task_async c ON c.ti_id=k.ti_id AND COALESCE(c.job_id,0)<>COALESCE(p.job_id,0) WHERE k.parent_ti" D(ID)) \
   X(Q_IDS_TASK, "SELECT ti_id FROM task_ins" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_IDS_ALONE, "SELECT ti_id FROM task_alone" D(PRIMARY) " WHERE ti_id" D(ID)) \
   X(Q_IDS_ASYNC, "SELECT ti_id FROM task_async" D(PRIMARY) " WHERE ti_id" D(ID)) \

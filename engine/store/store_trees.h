@@ -9,10 +9,12 @@
 
 struct store;
 struct reader;
+enum { TREE_IGNORE = 1,           /* childFailure: ignore */
+       TREE_FORMER = 2 };         /* what it added in former runs does not change `failed`: its newest verdict named none of it */
 struct tree_row {
   int64_t ti;                     /* the first member, as in other rows */
   uint8_t verdict;                /* enum task_said, of the newest one */
-  uint8_t ignore;                 /* childFailure: ignore */
+  uint8_t ignore;                 /* TREE_ */
   uint8_t wish;                   /* enum job_wish, of what it added */
   bool pass; int64_t pass_at;     /* the wish is being carried out: it has come to this task */
   int64_t total, live, failed, known;

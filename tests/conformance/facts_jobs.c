@@ -274,7 +274,7 @@ static void what_is_left_of_a_job(struct world *w) {
   size_t n = 0;
   make(w, &one), make(w, &two), make(w, &none);
   for (int i = 0; i < 5; i++) ti[i] = task_of(w, one.job_id, i == 4 ? ti[3] : 0, &is[i]);
-  int64_t other = task_of(w, two.job_id, 0, &is[1]);
+  int64_t other = task_of(w, two.job_id, ti[3], &is[1]); /* below it, and of another job: no answer of an analyzer makes one */
   struct logs *l;
   struct wr_err err;
   assert_int_equal(logs_open(w->s, &l, &err), WR_OK);

@@ -320,10 +320,110 @@ static void tasks_follow_the_flow(void **st) {
   }
 }
 
+/* ---- a wish while the pass of another is under way ---- */
+
+/* What stands in the row after the second of two wishes, when the pass of the first has come to task 7. */
+static void pairs_of_wishes(void **st) {
+  (void)st;
+  static const struct { enum job_wish wish; uint8_t how; enum job_ask ask; enum ask_no no; enum job_wish to; uint8_t to_how; int64_t at; } cell[] = {
+    {JOB_WISH_RETRY, 0, JOB_ASK_RETRY, ASK_OK, JOB_WISH_RETRY, JOB_AGAIN, 7},
+    {JOB_WISH_RETRY, JOB_AGAIN, JOB_ASK_RETRY, ASK_SAME, JOB_WISH_RETRY, JOB_AGAIN, 7},
+    {JOB_WISH_RETRY, 0, JOB_ASK_PAUSE, ASK_OK, JOB_WISH_PAUSE, JOB_RETRIES, 7},
+    {JOB_WISH_RETRY, JOB_AGAIN, JOB_ASK_CHECKPOINT, ASK_OK, JOB_WISH_CHECKPOINT, JOB_RETRIES | JOB_AGAIN, 7},
+    {JOB_WISH_RETRY, 0, JOB_ASK_RESUME, ASK_SAME, JOB_WISH_RETRY, 0, 7},
+    {JOB_WISH_RETRY, JOB_AGAIN, JOB_ASK_CANCEL, ASK_OK, JOB_WISH_CANCEL, 0, 0},
+    {JOB_WISH_RESUME, 0, JOB_ASK_RETRY, ASK_OK, JOB_WISH_RESUME, JOB_RETRIES, 0},
+    {JOB_WISH_RESUME, 0, JOB_ASK_PAUSE, ASK_OK, JOB_WISH_PAUSE, 0, 0},
+    {JOB_WISH_RESUME, 0, JOB_ASK_CHECKPOINT, ASK_OK, JOB_WISH_CHECKPOINT, 0, 0},
+    {JOB_WISH_RESUME, 0, JOB_ASK_RESUME, ASK_SAME, JOB_WISH_RESUME, 0, 7},
+    {JOB_WISH_RESUME, 0, JOB_ASK_CANCEL, ASK_OK, JOB_WISH_CANCEL, 0, 0},
+    {JOB_WISH_RESUME, JOB_RETRIES, JOB_ASK_RETRY, ASK_OK, JOB_WISH_RESUME, JOB_RETRIES | JOB_AGAIN, 7},
+    {JOB_WISH_RESUME, JOB_RETRIES, JOB_ASK_PAUSE, ASK_OK, JOB_WISH_PAUSE, JOB_RETRIES, 7},
+    {JOB_WISH_PAUSE, 0, JOB_ASK_PAUSE, ASK_SAME, JOB_WISH_PAUSE, 0, 7},
+    {JOB_WISH_PAUSE, 0, JOB_ASK_CHECKPOINT, ASK_OK, JOB_WISH_CHECKPOINT, 0, 0},
+    {JOB_WISH_PAUSE, 0, JOB_ASK_RESUME, ASK_OK, JOB_WISH_RESUME, 0, 0},
+    {JOB_WISH_PAUSE, 0, JOB_ASK_RETRY, ASK_BUSY, JOB_WISH_PAUSE, 0, 7},
+    {JOB_WISH_PAUSE, 0, JOB_ASK_CANCEL, ASK_OK, JOB_WISH_CANCEL, 0, 0},
+    {JOB_WISH_PAUSE, JOB_RETRIES, JOB_ASK_CHECKPOINT, ASK_OK, JOB_WISH_CHECKPOINT, JOB_RETRIES, 7},
+    {JOB_WISH_PAUSE, JOB_RETRIES, JOB_ASK_RESUME, ASK_OK, JOB_WISH_RESUME, JOB_RETRIES, 7},
+    {JOB_WISH_PAUSE, JOB_RETRIES, JOB_ASK_RETRY, ASK_BUSY, JOB_WISH_PAUSE, JOB_RETRIES, 7},
+    {JOB_WISH_PAUSE, JOB_RETRIES, JOB_ASK_CANCEL, ASK_OK, JOB_WISH_CANCEL, 0, 0},
+    {JOB_WISH_CHECKPOINT, 0, JOB_ASK_PAUSE, ASK_SAME, JOB_WISH_CHECKPOINT, 0, 7},
+    {JOB_WISH_CANCEL, 0, JOB_ASK_CANCEL, ASK_SAME, JOB_WISH_CANCEL, 0, 7},
+    {JOB_WISH_CANCEL, 0, JOB_ASK_RETRY, ASK_BUSY, JOB_WISH_CANCEL, 0, 7},
+    {JOB_WISH_CANCEL, 0, JOB_ASK_PAUSE, ASK_BUSY, JOB_WISH_CANCEL, 0, 7}};
+  for (size_t i = 0; i < sizeof cell / sizeof *cell; i++) {
+    struct job j = {.wish = (uint8_t)cell[i].wish, .how = cell[i].how, .pass = true, .pass_at = 7, .count = {[JOB_BUSY] = 9, [JOB_BAD] = 1}}, all = j;
+    assert_int_equal(job_asked(&j, cell[i].ask), cell[i].no);
+    assert_int_equal(j.wish, cell[i].to);
+    assert_int_equal(j.how, cell[i].to_how);
+    assert_int_equal(j.pass_at, cell[i].at);
+    assert_true(j.pass);
+    assert_int_equal(job_delete(&all, JOB_FORCE), ASK_OK);
+    assert_true(all.how == JOB_FORCE && all.pass_at == 0);
+  }
+}
+
+enum { TASKS = 4 };
+struct model { struct job j; struct task t[TASKS]; int runs[TASKS]; };
+
+static struct model begin(void) {
+  struct model m = {.j = {.state = JOB_RUNNING, .closed = 1}};
+  static const enum task_state first[TASKS] = {TASK_FAILED, TASK_QUEUED, TASK_CANCELED, TASK_FAILED};
+  for (int i = 0; i < TASKS; i++) {
+    m.t[i].state = (uint8_t)first[i];
+    job_moved(&m.j, JOB_NONE, job_class(&m.t[i]));
+  }
+  return m;
+}
+
+/* A slice of one task; behind the last the pass is over. */
+static void slice(struct model *m) {
+  int64_t at = m->j.pass_at;
+  enum ask ask;
+  if (!m->j.pass) return;
+  if (at == TASKS) { job_pass_over(&m->j); job_decide(&m->j); return; }
+  struct task *t = &m->t[at], was = *t;
+  if (job_wants(&m->j, t, true, &ask)) {
+    m->runs[at] += task_final(t->state) && ask == ASK_RUN;
+    t->state = ask == ASK_RUN ? TASK_QUEUED : ask == ASK_PAUSE ? TASK_PAUSED : TASK_CANCELED;
+    job_moved(&m->j, job_class(&was), job_class(t));
+  }
+  m->j.pass_at = at + 1;
+  job_decide(&m->j);
+}
+
+/* Each three wishes, with any number of slices between them: what was acknowledged is done when the pass is over. */
+static void no_wish_is_lost(void **st) {
+  (void)st;
+  enum { GAPS = TASKS + 3, ASKS = JOB_ASK__N * JOB_ASK__N * JOB_ASK__N };
+  for (int i = 0; i < ASKS * GAPS * GAPS; i++) {
+    const enum job_ask ask[3] = {(enum job_ask)(i % JOB_ASK__N), (enum job_ask)(i / JOB_ASK__N % JOB_ASK__N),
+                                 (enum job_ask)(i / JOB_ASK__N / JOB_ASK__N % JOB_ASK__N)};
+    const int gap[3] = {i / ASKS % GAPS, i / ASKS / GAPS, 100};
+    struct model m = begin();
+    bool must[TASKS] = {false}, canceled = false;
+    for (int k = 0; k < 3; k++) {
+      bool ok = job_asked(&m.j, ask[k]) == ASK_OK;
+      canceled |= ok && ask[k] == JOB_ASK_CANCEL;
+      for (int t = 0; t < TASKS; t++) must[t] = ok && ask[k] == JOB_ASK_CANCEL ? false : must[t] || (ok && ask[k] == JOB_ASK_RETRY && task_final(m.t[t].state));
+      for (int n = 0; n < gap[k]; n++) slice(&m);
+    }
+    assert_false(m.j.pass);
+    for (int t = 0; t < TASKS; t++) {
+      if (!canceled) assert_int_equal(m.runs[t], must[t]);
+      if (m.j.state == JOB_RUNNING) assert_int_not_equal(m.t[t].state, TASK_PAUSED);
+      if (m.j.state == JOB_PAUSED) assert_int_not_equal(m.t[t].state, TASK_QUEUED);
+      if (must[t]) assert_false(task_final(m.t[t].state));
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(state_follows), cmocka_unit_test(moves),
     cmocka_unit_test(every_cell), cmocka_unit_test(nothing_to_carry_out), cmocka_unit_test(tasks_obey),
     cmocka_unit_test(who_may_be_deleted), cmocka_unit_test(the_same_call_goes_on), cmocka_unit_test(clean_ups_obey), cmocka_unit_test(a_tree_follows_its_flow),
-    cmocka_unit_test(the_pause_of_a_flow_stays_until_it_ends), cmocka_unit_test(tasks_follow_the_flow), cmocka_unit_test(a_move_goes_over_all_below)};
+    cmocka_unit_test(the_pause_of_a_flow_stays_until_it_ends), cmocka_unit_test(tasks_follow_the_flow), cmocka_unit_test(a_move_goes_over_all_below),
+    cmocka_unit_test(pairs_of_wishes), cmocka_unit_test(no_wish_is_lost)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
