@@ -78,21 +78,6 @@ static void write_executors(struct buf *b, const struct task_read *k, struct hos
   j_close(b, ']');
 }
 
-/* What its analyzer has said last, and the tasks that its verdicts have added. */
-static void tree_fields(struct buf *b, const struct task_read *k) {
-  const struct tree_row *t = &k->tree;
-  if (!k->has_tree) return;
-  if (said_name((enum task_said)t->verdict)) j_text(b, "verdict", said_name((enum task_said)t->verdict));
-  if (t->total + t->known == 0) return;
-  j_key(b, "children");
-  j_open(b, '{');
-  j_i64(b, "total", t->total);
-  j_i64(b, "live", t->live);
-  j_i64(b, "failed", t->failed);
-  j_i64(b, "known", t->known);
-  j_close(b, '}');
-}
-
 enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const bool *changed) {
   struct flow_read in;
   enum wr_rc rc = WR_OK;
@@ -108,7 +93,7 @@ enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const 
     j_open(c->out, '{');
     row_task_fields(c->out, &k->row, def, &beside, ROW_FULL);
     report_fields(c->out, &k->report, &k->row.t, beside.alone);
-    tree_fields(c->out, k);
+    if (k->has_tree) row_tree(c->out, &k->tree);
     struct why *why = why_open(&c->api->view);
     struct queue_view of = flow_task_queue(beside.of, beside.alone, k->row.ti, def);
     row_why(c->out, why_task_of(why, &k->row, def, beside.alone, &of));

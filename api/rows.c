@@ -185,3 +185,16 @@ void row_attempt(struct buf *b, const struct attempt_row *row, const char *host)
   times(b, row->start_us, row->end_us);
   j_close(b, '}');
 }
+
+void row_tree(struct buf *b, const struct tree_row *t) {
+  const char *verdict = said_name((enum task_said)t->verdict);
+  if (verdict) j_text(b, "verdict", verdict);
+  if (t->total + t->known == 0) return;
+  j_key(b, "children");
+  j_open(b, '{');
+  j_i64(b, "total", t->total);
+  j_i64(b, "live", t->live);
+  j_i64(b, "failed", t->failed);
+  j_i64(b, "known", t->known);
+  j_close(b, '}');
+}

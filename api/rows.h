@@ -23,6 +23,8 @@ struct row_beside {
 };
 void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, const struct row_beside *beside,
                      enum row_form form);
+/* What its analyzer has said last, and the tasks that its verdicts have added. */
+void row_tree(struct buf *b, const struct tree_row *t);
 struct why_said;
 void row_why(struct buf *b, const struct why_said *said);   /* NULL: nothing */
 void row_attempt(struct buf *b, const struct attempt_row *row, const char *host);
