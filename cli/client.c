@@ -103,8 +103,8 @@ static enum wr_rc no_token(const struct client *k, enum wr_rc rc, struct wr_err 
     return wr_err_set(err, rc, "The server wants its token, which lies on %.90s: set WEIR_TOKEN to it, or name a copy with "
                       "--token-file FILE.", at);
   return wr_err_set(err, rc, "The server wants its token: set WEIR_TOKEN, name its file with --token-file FILE, or for a "
-                    "server on this machine its data directory with --data DIR%s%.50s%s.", *k->data ? " (none can be read in " : "",
-                    k->data, *k->data ? ")" : "");
+                    "server on this machine its data directory with --data DIR%s%.50s%s.",
+                    *k->data ? " (none can be read in " : "", k->data, *k->data ? ")" : "");
 }
 
 /* ---- a request ---- */
