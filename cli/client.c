@@ -1,24 +1,29 @@
 /* Requests to a server: see client.h. libcurl is loaded when the first one is made, so that no other verb has it in memory. */
 #include "client.h"
 #include <stdlib.h>
+#include <string.h>
 #include "json_out.h"
 #include "mem.h"
+#include "say.h"
 #include "wr_limits.h"
 #ifdef WEIR_REMOTE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 #include "curl_link.h"
 #include "token.h"
 
 enum { ANSWER_BYTES = 64 << 20 };
 #define CONNECT_MS 10000L
+#define ANSWER_MS 90000L   /* an answer may wait for its end, and is then still to be made */
+_Static_assert(ANSWER_MS * 1000 >= LIMIT_WAIT_US + 2 * CONNECT_MS * 1000, "the server ends a wait first");
 
 struct client {
   CURL *curl;
   struct curl_slist *head;
   char *url;
+  enum { TOKEN_NONE, TOKEN_OF_ENV, TOKEN_OF_FILE, TOKEN_OF_DATA } from;   /* what it sends, for who is told that it is wrong */
+  char data[160];   /* where weir.token was looked for; "" = nowhere: the server is on another machine, or a file was named */
 };
 
 static const struct curl_calls *lib;
@@ -44,7 +49,7 @@ static bool on_this_machine(const char *url) {
   return strcmp(name, "localhost") == 0 || (inet_pton(AF_INET, name, &a) == 1 && ntohl(a.s_addr) >> 24 == 127);
 }
 
-/* The first word of a file. "": it cannot be read. */
+/* The first word of a file. False: it cannot be read. */
 static bool read_word(const char *file, char *out, size_t n) {
   FILE *f = fopen(file, "re");
   if (!f) return false;
@@ -55,21 +60,51 @@ static bool read_word(const char *file, char *out, size_t n) {
   return true;
 }
 
-static enum wr_rc find_token(const struct config *c, const char *url, char *out, size_t n, struct wr_err *err) {
+/* The name of the file is not shown: whoever takes it for the token itself has a secret there. */
+static enum wr_rc read_named(const char *file, char *out, size_t n, struct wr_err *err) {
+  if (!read_word(file, out, n))
+    return wr_err_set(err, WR_BAD_REQUEST, "--token-file: the file cannot be read: %s. It is the name of a file that holds "
+                      "the token; the token itself is WEIR_TOKEN's.", strerrordesc_np(errno));
+  if (*out) return WR_OK;
+  return wr_err_set(err, WR_BAD_REQUEST, "--token-file: the file is empty.");
+}
+
+static enum wr_rc find_token(const struct config *c, struct client *k, char *out, size_t n, struct wr_err *err) {
   const char *env = getenv("WEIR_TOKEN"), *file = config_text(c, OPT_TOKEN_FILE), *data = config_text(c, OPT_DATA);
   char path[4096];
   *out = '\0';
   if (env && *env) {
     if (strlen(env) >= n || strpbrk(env, "\r\n")) return wr_err_set(err, WR_BAD_REQUEST, "WEIR_TOKEN is no token.");
     snprintf(out, n, "%s", env);
+    k->from = TOKEN_OF_ENV;
     return WR_OK;
   }
-  if (file && !read_word(file, out, n))
-    return wr_err_set(err, WR_BAD_REQUEST, "The token file %.120s cannot be read: %s.", file, strerrordesc_np(errno));
-  if (file || !on_this_machine(url)) return WR_OK;
+  if (file) k->from = TOKEN_OF_FILE;
+  if (file) return read_named(file, out, n, err);
+  if (!on_this_machine(k->url)) return WR_OK;
+  snprintf(k->data, sizeof k->data, "%s", data ? data : "/var/lib/weir");
   snprintf(path, sizeof path, "%s/" TOKEN_FILE, data ? data : "/var/lib/weir");
-  (void)read_word(path, out, n); /* a server with --dev has none */
+  if (read_word(path, out, n) && *out) k->from = TOKEN_OF_DATA; /* a server with --dev has none */
   return WR_OK;
+}
+
+/* The server is the one who said no; what to do here is said instead of its sentence. */
+static enum wr_rc no_token(const struct client *k, enum wr_rc rc, struct wr_err *err) {
+  static const char *const sent[] = {[TOKEN_OF_ENV] = "WEIR_TOKEN", [TOKEN_OF_FILE] = "the file of --token-file"};
+  char at[256] = "";
+  if (k->from == TOKEN_OF_ENV || k->from == TOKEN_OF_FILE)
+    return wr_err_set(err, rc, "The server does not take the token of %s. `weir token show --data DIR` prints the right "
+                      "one, on the node where it lies.", sent[k->from]);
+  if (k->from == TOKEN_OF_DATA)
+    return wr_err_set(err, rc, "The server does not take the token in %.60s/" TOKEN_FILE ": name the server's own --data, "
+                      "or its token with WEIR_TOKEN or --token-file FILE.", k->data);
+  if (*k->data) token_noted(k->data, at);
+  if (*at)
+    return wr_err_set(err, rc, "The server wants its token, which lies on %.90s: set WEIR_TOKEN to it, or name a copy with "
+                      "--token-file FILE.", at);
+  return wr_err_set(err, rc, "The server wants its token: set WEIR_TOKEN, name its file with --token-file FILE, or for a "
+                    "server on this machine its data directory with --data DIR%s%.50s%s.",
+                    *k->data ? " (none can be read in " : "", k->data, *k->data ? ")" : "");
 }
 
 /* ---- a request ---- */
@@ -83,12 +118,15 @@ enum wr_rc client_open(const struct config *c, struct client **out, struct wr_er
     return wr_err_set(err, WR_BAD_REQUEST, "--server: expected a URL that begins with http:// or https://.");
   if (strcspn(strstr(url, "://") + 3, "@") < strcspn(strstr(url, "://") + 3, "/"))
     return wr_err_set(err, WR_BAD_REQUEST, "--server: no user and no password belong there: the token is WEIR_TOKEN's.");
-  enum wr_rc rc = find_token(c, url, token, sizeof token, err);
-  if (!rc) rc = load(err);
-  if (rc) return rc;
   struct client *k = wr_new(struct client);
   while (n > 0 && url[n - 1] == '/') n--;
   k->url = wr_memdup0(url, n);
+  enum wr_rc rc = find_token(c, k, token, sizeof token, err);
+  if (!rc) rc = load(err);
+  if (rc) {
+    client_close(k);
+    return rc;
+  }
   k->curl = lib->curl_easy_init();
   k->head = lib->curl_slist_append(NULL, "Content-Type: application/json");
   k->head = lib->curl_slist_append(k->head, "Expect:");
@@ -106,7 +144,7 @@ enum wr_rc client_open(const struct config *c, struct client **out, struct wr_er
 void client_close(struct client *k) {
   if (!k) return;
   if (k->curl) lib->curl_easy_cleanup(k->curl);
-  lib->curl_slist_free_all(k->head);
+  if (k->head) lib->curl_slist_free_all(k->head); /* without one the library may not be there */
   free(k->url);
   free(k);
 }
@@ -126,7 +164,7 @@ static enum wr_rc lost(CURLcode e, const char *method, const char *url, struct w
                     lib->curl_easy_strerror(e));
 }
 
-static enum wr_rc read_answer(const struct buf *out, long status, json_t **data, struct wr_err *err) {
+static enum wr_rc read_answer(const struct client *k, const struct buf *out, long status, json_t **data, struct wr_err *err) {
   json_t *answer = json_loadb(out->data ? out->data : "", out->len, JSON_ALLOW_NUL, NULL);
   const char *code = json_string_value(json_object_get(answer, "code"));
   const char *text = json_string_value(json_object_get(answer, "message"));
@@ -134,6 +172,10 @@ static enum wr_rc read_answer(const struct buf *out, long status, json_t **data,
   int n = code ? (int)strtol(code, NULL, 10) : 0;
   enum wr_rc rc = WR_OK;
   if (status == 200 && code && strcmp(code, "200") == 0 && got) *data = json_incref(got);
+  else if (n == WR_UNAUTHENTICATED && status == 401) rc = no_token(k, WR_UNAUTHENTICATED, err);
+  else if (n == WR_NO_ROUTE && status == 404)
+    rc = wr_err_set(err, WR_DB_UNAVAILABLE, "The server has no such path: --server is the address alone, as in http://HOST:8088. "
+                    "If it is, the server is of an older version.");
   else if (status != 200 && n / 100 == status)
     rc = wr_err_set(err, (enum wr_rc)n, "%.240s", text ? text : wr_err_text((enum wr_rc)n));
   else rc = wr_err_set(err, WR_DB_UNAVAILABLE, "What answers there (HTTP %ld) is no server of this version of Weir.", status);
@@ -155,7 +197,7 @@ enum wr_rc client_ask(struct client *k, const char *method, const char *path, co
   lib->curl_easy_setopt(k->curl, CURLOPT_CUSTOMREQUEST, method);
   lib->curl_easy_setopt(k->curl, CURLOPT_HTTPHEADER, k->head);
   lib->curl_easy_setopt(k->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-  lib->curl_easy_setopt(k->curl, CURLOPT_TIMEOUT_MS, 6 * CONNECT_MS);
+  lib->curl_easy_setopt(k->curl, CURLOPT_TIMEOUT_MS, ANSWER_MS);
   lib->curl_easy_setopt(k->curl, CURLOPT_WRITEFUNCTION, more);
   lib->curl_easy_setopt(k->curl, CURLOPT_WRITEDATA, &out);
   if (text || strcmp(method, "POST") == 0) {
@@ -164,7 +206,7 @@ enum wr_rc client_ask(struct client *k, const char *method, const char *path, co
   }
   CURLcode e = lib->curl_easy_perform(k->curl);
   (void)lib->curl_easy_getinfo(k->curl, CURLINFO_RESPONSE_CODE, &status);
-  enum wr_rc rc = e == CURLE_OK ? read_answer(&out, status, data, err) : lost(e, method, k->url, err);
+  enum wr_rc rc = e == CURLE_OK ? read_answer(k, &out, status, data, err) : lost(e, method, k->url, err);
   buf_done(&url);
   buf_done(&out);
   free(text);
@@ -207,8 +249,15 @@ enum wr_rc client_list(struct client *k, const char *path, json_t **all, struct 
 
 void client_print(const json_t *data) {
   char *s = json_text(data, JSON_INDENT(2));
-  puts(s ? s : "null");
+  say_json(stdout, s ? s : "null", s ? strlen(s) : 4);
+  putchar('\n');
   free(s);
+}
+
+enum wr_rc client_only(const struct config *c, enum opt_id id, const char *verb, const char *word, struct wr_err *err) {
+  bool here = c->n_args > 0 && strcmp(c->args[0], word) == 0;
+  if (here || c->v[id].from != FROM_FLAG) return WR_OK;
+  return wr_err_set(err, WR_BAD_REQUEST, "--%s is for `weir %s %s`.", opt_table[id].name, verb, word);
 }
 
 enum exit_code client_exit(enum wr_rc rc) {

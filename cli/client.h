@@ -18,6 +18,8 @@ enum wr_rc client_ask(struct client *c, const char *method, const char *path, co
 /* All pages of a list behind path, which has no query. What comes or goes meanwhile may be there twice, or be missing. */
 enum wr_rc client_list(struct client *c, const char *path, json_t **all, struct wr_err *err) WR_MUST;
 void client_print(const json_t *data);   /* as JSON, on standard output */
+/* An option that belongs to one of the words behind a verb, which is not the one that was said: BAD_REQUEST. */
+enum wr_rc client_only(const struct config *c, enum opt_id id, const char *verb, const char *word, struct wr_err *err) WR_MUST;
 /* The exit code of a verb that ended with rc. */
 enum exit_code client_exit(enum wr_rc rc);
 #endif

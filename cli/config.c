@@ -167,11 +167,25 @@ static int by_letter(int letter, unsigned verb) {
   return -1;
 }
 
+/* getopt_long() takes the beginning of a long name for the name: `--token SECRET` would be --token-file. optarg in a word of its
+ * own stands behind the option. */
+static const char *long_word(char **argv, bool with_value) {
+  return with_value && optarg && optarg == argv[optind - 1] ? argv[optind - 2] : argv[optind - 1];
+}
+
+static bool whole_name(const char *word, const char *name) {
+  size_t n = strlen(name);
+  return strncmp(word, "--", 2) != 0 || (strncmp(word + 2, name, n) == 0 && (word[2 + n] == '\0' || word[2 + n] == '='));
+}
+
 /* letter: 0 = a long option. The value may be a secret and is not shown. */
 static enum wr_rc unknown_flag(const char *arg, int letter, const char *name_of_verb, unsigned verb, struct wr_err *err) {
   char q[WR_QUOTE_MAX], name[64], shown[3] = {'-', (char)letter, 0};
   const char *near = NULL;
   size_t n = letter ? 2 : strcspn(arg, "=");
+  if (verb & VERB_CLIENT && !letter && strncmp(arg, "--token", n) == 0 && n > 2)
+    return wr_err_set(err, WR_BAD_REQUEST, "Unknown option %s. A token is no flag, which others would see: set WEIR_TOKEN, or "
+                      "name its file with --token-file FILE.", wr_err_quote(q, arg, n));
   if (!letter && n > 2) {
     snprintf(name, sizeof name, "%.*s", (int)(n < 65 ? n - 2 : 63), arg + 2);
     near = nearest(name, verb, 0);
@@ -197,6 +211,13 @@ static enum wr_rc read_flags(struct config *c, unsigned verb, int argc, char **a
   optind = 0; /* glibc: start over */
   opterr = 0;
   for (int o; (o = getopt_long(argc, argv, f.shorts, f.longs, NULL)) != -1;) {
+    int of = o == ':' ? optopt : o; /* a value is missing: which option's */
+    const char *name = of >= FLAG_BASE ? opt_table[of - FLAG_BASE].name : of == 'h' ? "help" : NULL;
+    const char *word = name ? long_word(argv, o >= FLAG_BASE) : NULL;
+    if (word && o != '?' && !whole_name(word, name)) {
+      if (o >= FLAG_BASE && optarg) wipe(optarg); /* whatever it was meant for */
+      return unknown_flag(word, 0, argv[0], verb, err);
+    }
     if (o == 'h') {
       c->help = true;
       return WR_OK;

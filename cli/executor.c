@@ -1,5 +1,5 @@
-/* `weir executor ls | add | rm`, `weir analyzer ls | add | rm`: task types and result analyzers that are registered at run time.
- * Main thread; a client of the API alone.
+/* `weir executor ls | show | add | rm`, `weir analyzer ls | show | add | rm`: task types and result analyzers that are registered
+ * at run time. Main thread; a client of the API alone.
  * What never happens: a secret of `config` on a terminal - answers do not have it. */
 #include <ctype.h>
 #include <inttypes.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include "client.h"
 #include "input.h"
+#include "show.h"
 #include "table.h"
 
 enum { LOCATION_CHARS = 60 };
@@ -105,6 +106,17 @@ static enum wr_rc ask_members(const struct config *c, const struct what *w, stru
   return w->n == EXECUTOR && !config_num(c, OPT_SHAPE) ? client_ask(k, "GET", "/members", NULL, all, err) : WR_OK;
 }
 
+/* one: a reference that this takes. Its JSON is what the API answers: no list. */
+static void print_one(const struct config *c, const struct what *w, json_t *one, const json_t *all) {
+  if (config_num(c, OPT_SHAPE)) {
+    show_one(c, one);
+    return;
+  }
+  json_t *list = json_array();
+  json_array_append_new(list, one);
+  print(c, w, list, all);
+}
+
 /* ---- what is asked ---- */
 
 static enum wr_rc list(const struct config *c, const struct what *w, struct client *k, struct wr_err *err) {
@@ -120,13 +132,12 @@ static enum wr_rc list(const struct config *c, const struct what *w, struct clie
 }
 
 static enum wr_rc add(const struct config *c, const struct what *w, struct client *k, const json_t *body, struct wr_err *err) {
-  json_t *made, *who = NULL, *list = json_array();
+  json_t *made, *who = NULL;
   char path[16];
   snprintf(path, sizeof path, "/%s", w->verb);
   enum wr_rc rc = ask_members(c, w, k, &who, err); /* first: once it is made, nothing may fail */
   if (!rc) rc = client_ask(k, "POST", path, body, &made, err);
-  if (!rc) json_array_append_new(list, made), print(c, w, json_incref(list), who);
-  json_decref(list);
+  if (!rc) print_one(c, w, made, who);
   json_decref(who);
   return rc;
 }
@@ -139,19 +150,35 @@ static bool is_type(const char *s) {
   return true;
 }
 
-static enum wr_rc rm(const struct config *c, const struct what *w, struct client *k, struct wr_err *err) {
-  char path[128], q[WR_QUOTE_MAX];
-  json_t *gone;
-  if (c->n_args != 2) return wr_err_set(err, WR_BAD_REQUEST, "Name one type: `weir %s rm TYPE`.", w->verb);
+/* "/executor/TYPE" of the type that is named. */
+static enum wr_rc path_of(const struct config *c, const struct what *w, char path[128], struct wr_err *err) {
+  char q[WR_QUOTE_MAX];
+  if (c->n_args != 2) return wr_err_set(err, WR_BAD_REQUEST, "Name one type: `weir %s %s TYPE`.", w->verb, c->args[0]);
   const char *type = c->args[1];
   if (!is_type(type) || strlen(type) > LIMIT_EXECUTOR_TYPE_CHARS)
     return wr_err_set(err, WR_BAD_REQUEST, "%s is no name of a type: see `weir %s ls`.", wr_err_quote(q, type, strlen(type)),
                       w->verb);
-  snprintf(path, sizeof path, "/%s/%s", w->verb, type);
-  enum wr_rc rc = client_ask(k, "DELETE", path, NULL, &gone, err);
+  snprintf(path, 128, "/%s/%s", w->verb, type);
+  return WR_OK;
+}
+
+static enum wr_rc show(const struct config *c, const struct what *w, struct client *k, struct wr_err *err) {
+  char path[128];
+  json_t *x;
+  enum wr_rc rc = path_of(c, w, path, err);
+  if (!rc) rc = client_ask(k, "GET", path, NULL, &x, err);
+  if (!rc) show_one(c, x);
+  return rc;
+}
+
+static enum wr_rc rm(const struct config *c, const struct what *w, struct client *k, struct wr_err *err) {
+  char path[128];
+  json_t *gone;
+  enum wr_rc rc = path_of(c, w, path, err);
+  if (!rc) rc = client_ask(k, "DELETE", path, NULL, &gone, err);
   if (rc) return rc;
   if (config_num(c, OPT_SHAPE)) client_print(gone);
-  else printf("%s is removed.\n", type);
+  else printf("%s is removed.\n", c->args[1]);
   json_decref(gone);
   return WR_OK;
 }
@@ -168,17 +195,16 @@ static enum wr_rc read_file(const struct config *c, const struct what *w, json_t
 
 static enum wr_rc do_it(const struct config *c, const struct what *w, int *code, struct wr_err *err) {
   const char *what = c->n_args ? c->args[0] : "";
-  bool ls = strcmp(what, "ls") == 0, adds = strcmp(what, "add") == 0;
+  bool ls = strcmp(what, "ls") == 0, adds = strcmp(what, "add") == 0, shows = strcmp(what, "show") == 0;
   struct client *k = NULL;
   json_t *body = NULL;
   enum wr_rc rc = WR_OK;
-  if (!ls && !adds && strcmp(what, "rm") != 0)
-    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir %s ls`, `weir %s add` or `weir %s rm`.", w->verb, w->verb,
-                      w->verb);
-  if (!adds && config_text(c, OPT_FILE)) return wr_err_set(err, WR_BAD_REQUEST, "-f is for `weir %s add`.", w->verb);
-  if (adds) rc = read_file(c, w, &body, code, err);
+  if (!ls && !adds && !shows && strcmp(what, "rm") != 0)
+    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir %s ls`, `show`, `add` or `rm`.", w->verb);
+  rc = client_only(c, OPT_FILE, w->verb, "add", err);
+  if (!rc && adds) rc = read_file(c, w, &body, code, err);
   if (!rc) rc = client_open(c, &k, err);
-  if (!rc) rc = ls ? list(c, w, k, err) : adds ? add(c, w, k, body, err) : rm(c, w, k, err);
+  if (!rc) rc = ls ? list(c, w, k, err) : shows ? show(c, w, k, err) : adds ? add(c, w, k, body, err) : rm(c, w, k, err);
   json_decref(body);
   client_close(k);
   return rc;
@@ -186,15 +212,15 @@ static enum wr_rc do_it(const struct config *c, const struct what *w, int *code,
 
 static const char *const usage[] = {
   [EXECUTOR] =
-    "Usage: weir executor ls [options]\n       weir executor add -f FILE [options]\n"
-    "       weir executor rm TYPE [options]\n\n"
+    "Usage: weir executor ls [options]\n       weir executor show TYPE [options]\n"
+    "       weir executor add -f FILE [options]\n       weir executor rm TYPE [options]\n\n"
     "Task types that are programs or URLs, registered while the cluster runs. FILE\n"
     "is the body of POST /executor; with \"replace\": true in it other content is\n"
     "a new version.\n\n"
     "  weir executor add -f upper.json\n  weir executor rm upper\n",
   [ANALYZER] =
-    "Usage: weir analyzer ls [options]\n       weir analyzer add -f FILE [options]\n"
-    "       weir analyzer rm TYPE [options]\n\n"
+    "Usage: weir analyzer ls [options]\n       weir analyzer show TYPE [options]\n"
+    "       weir analyzer add -f FILE [options]\n       weir analyzer rm TYPE [options]\n\n"
     "Programs or URLs that look at the results of tasks, registered while the\n"
     "cluster runs. FILE is the body of POST /analyzer; with \"replace\": true in it\n"
     "other content is a new version.\n\n"

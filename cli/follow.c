@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "text.h"
 
 #define PAGE_NODES 10000
 #define TREE_GAP_US 200000       /* at most five looks a second */
@@ -89,7 +90,16 @@ static enum wr_rc read_all(struct follow *f, struct reader *r, struct wr_err *er
 /* ---- lines ---- */
 
 void follow_text(FILE *to, const char *text, size_t n) {
-  for (; n > 0; n--, text++) fputc((unsigned char)*text < ' ' || *text == 127 ? ' ' : *text, to);
+  size_t len;
+  uint32_t cp;
+  while (n > 0) {
+    size_t good = text_control_at(text, n, &len, &cp);
+    fwrite(text, 1, good, to);
+    if (good == n) return;
+    fputc(' ', to);
+    text += good + len;
+    n -= good + len;
+  }
 }
 
 static void line(struct follow *f, uint32_t i) {

@@ -1,13 +1,14 @@
 /* `weir job ls | show | cancel | retry | rm`: jobs of a server. Main thread; a client of the API alone.
- * What never happens: a count that is made here - the server's own are shown. */
+ * What never happens: a count that is made here - the server's own are shown; a job taken for deleted that is still there. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "client.h"
+#include "show.h"
 #include "table.h"
 #include "text.h"
 
-enum { SHOWN = 50, KEY_CHARS = 60 };   /* jobs of `ls` without --all */
+enum { SHOWN = 50, KEY_CHARS = 60, NAMED = 3, WHY_BYTES = 60 };   /* jobs of `ls` without --all; what one sentence names */
 
 static const json_t *count(const json_t *job, const char *name) { return json_object_get(json_object_get(job, "counts"), name); }
 static const char *text(const json_t *job, const char *name) { return json_string_value(json_object_get(job, name)); }
@@ -37,38 +38,6 @@ static void print_list(const struct config *c, const json_t *jobs) {
   table_end(&t, stdout);
 }
 
-/* "counts.failed  3": every field of the answer on a line of its own. */
-static void fields(struct table *t, const char *before, json_t *o) {
-  const char *name;
-  json_t *v;
-  json_object_foreach(o, name, v) {
-    char label[128];
-    snprintf(label, sizeof label, "%s%s", before, name);
-    if (json_is_object(v)) {
-      snprintf(label, sizeof label, "%s.", name);
-      fields(t, label, v);
-      continue;
-    }
-    table_cell(t, label);
-    if (json_is_integer(v)) table_number(t, json_integer_value(v));
-    else table_cell(t, json_is_boolean(v) ? json_is_true(v) ? "yes" : "no" : json_string_value(v));
-  }
-}
-
-/* job: a reference that this frees. */
-static void print_one(const struct config *c, json_t *job) {
-  static const char *const titles[] = {"FIELD", "VALUE"};
-  struct table t;
-  if (config_num(c, OPT_SHAPE)) {
-    client_print(job);
-  } else {
-    table_begin(&t, titles, sizeof titles / sizeof *titles);
-    fields(&t, "", job);
-    table_end(&t, stdout);
-  }
-  json_decref(job);
-}
-
 /* ---- what is asked ---- */
 
 static enum wr_rc list(const struct config *c, struct client *k, struct wr_err *err) {
@@ -87,8 +56,63 @@ static enum wr_rc list(const struct config *c, struct client *k, struct wr_err *
   return WR_OK;
 }
 
+/* ---- rm ---- */
+
+/* They stay until somebody says what becomes of them. */
+static enum wr_rc tell_failed(int64_t id, const json_t *tasks, struct wr_err *err) {
+  size_t n = json_array_size(tasks);
+  char names[96] = "", why[WHY_BYTES + 1];
+  const char *said = text(json_array_get(tasks, 0), "errorMsg");
+  for (size_t i = 0; i < n && i < NAMED; i++) {
+    size_t at = strlen(names);
+    snprintf(names + at, sizeof names - at, "%s%" JSON_INTEGER_FORMAT, i ? ", " : "",
+             json_integer_value(json_object_get(json_array_get(tasks, i), "tiId")));
+  }
+  text_cut(why, said ? said : "", WHY_BYTES);
+  return wr_err_set(err, WR_BUSY_STATE, "Not deleted: DELETE_FAILED is task %s%s (%s). `weir job rm %" PRId64 "` cleans up "
+                    "again, `weir job rm %" PRId64 " --force` goes without.", names, n > NAMED ? ", .." : "", why, id, id);
+}
+
+/* The server has answered, and the job is still there. */
+static enum wr_rc not_yet(struct client *k, int64_t id, const json_t *answer, int *code, struct wr_err *err) {
+  char path[96];
+  json_t *tasks;
+  snprintf(path, sizeof path, "/job/%" PRId64 "/task?state=DELETE_FAILED&limit=%d", id, NAMED + 1);
+  enum wr_rc rc = client_ask(k, "GET", path, NULL, &tasks, err);
+  if (rc) return rc == WR_NOT_FOUND ? WR_OK : rc; /* it has gone meanwhile */
+  if (json_array_size(tasks) > 0) {
+    *code = EXIT_RUN_FAILED;
+    rc = tell_failed(id, tasks, err);
+  } else {
+    *code = EXIT_WAIT_OVER;
+    rc = wr_err_set(err, WR_BUSY_STATE, "It is still being deleted, %" JSON_INTEGER_FORMAT " of its tasks are left: "
+                    "the same command waits on.", json_integer_value(json_object_get(json_object_get(answer, "left"), "tasks")));
+  }
+  json_decref(tasks);
+  return rc;
+}
+
+/* *code: what the verb ends with, where the sentence in err does not say it. */
+static enum wr_rc rm(const struct config *c, struct client *k, int64_t id, int *code, struct wr_err *err) {
+  char path[96];
+  json_t *answer;
+  snprintf(path, sizeof path, "/job/%" PRId64 "?wait=%.3f%s", id, (double)config_num(c, OPT_JOB_TIMEOUT) / 1e6,
+           config_num(c, OPT_JOB_FORCE) ? "&force=true" : "");
+  enum wr_rc rc = client_ask(k, "DELETE", path, NULL, &answer, err);
+  if (rc == WR_ACTIVE)
+    return wr_err_set(err, rc, "Not all of its tasks have ended: `weir job cancel %" PRId64 "` stops them, and "
+                      "`weir job rm %" PRId64 " --force` stops and deletes them.", id, id);
+  if (rc) return rc;
+  const char *state = text(answer, "state");
+  json_incref(answer);
+  show_one(c, answer);
+  if (!state || strcmp(state, "DELETED") != 0) rc = not_yet(k, id, answer, code, err);
+  json_decref(answer);
+  return rc;
+}
+
 /* verb "" = it is only shown. */
-static enum wr_rc one(const struct config *c, struct client *k, const char *verb, struct wr_err *err) {
+static enum wr_rc one(const struct config *c, struct client *k, const char *verb, int *code, struct wr_err *err) {
   char path[64], q[WR_QUOTE_MAX];
   int64_t id;
   json_t *job;
@@ -96,25 +120,24 @@ static enum wr_rc one(const struct config *c, struct client *k, const char *verb
   if (!text_id(c->args[1], strlen(c->args[1]), &id))
     return wr_err_set(err, WR_BAD_REQUEST, "%s is no number of a job: see `weir job ls`.",
                       wr_err_quote(q, c->args[1], strlen(c->args[1])));
-  bool rm = strcmp(verb, "rm") == 0;
-  if (rm) snprintf(path, sizeof path, "/job/%" PRId64 "?wait=60%s", id, config_num(c, OPT_JOB_FORCE) ? "&force=true" : "");
-  else snprintf(path, sizeof path, "/job/%" PRId64 "%s%s", id, *verb ? "/" : "", verb);
-  enum wr_rc rc = client_ask(k, rm ? "DELETE" : *verb ? "POST" : "GET", path, NULL, &job, err);
-  if (!rc) print_one(c, job);
+  if (strcmp(verb, "rm") == 0) return rm(c, k, id, code, err);
+  snprintf(path, sizeof path, "/job/%" PRId64 "%s%s", id, *verb ? "/" : "", verb);
+  enum wr_rc rc = client_ask(k, *verb ? "POST" : "GET", path, NULL, &job, err);
+  if (!rc) show_one(c, job);
   return rc;
 }
 
-static enum wr_rc do_it(const struct config *c, struct wr_err *err) {
+static enum wr_rc do_it(const struct config *c, int *code, struct wr_err *err) {
   const char *what = c->n_args ? c->args[0] : "";
   bool ls = strcmp(what, "ls") == 0, show = strcmp(what, "show") == 0;
   struct client *k = NULL;
-  bool rm = strcmp(what, "rm") == 0;
-  if (!ls && !show && !rm && strcmp(what, "cancel") != 0 && strcmp(what, "retry") != 0)
+  if (!ls && !show && strcmp(what, "rm") != 0 && strcmp(what, "cancel") != 0 && strcmp(what, "retry") != 0)
     return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir job ls`, `show`, `cancel`, `retry` or `rm`.");
-  if (!ls && config_num(c, OPT_JOB_ALL)) return wr_err_set(err, WR_BAD_REQUEST, "--all is for `weir job ls`.");
-  if (!rm && config_num(c, OPT_JOB_FORCE)) return wr_err_set(err, WR_BAD_REQUEST, "--force is for `weir job rm`.");
-  enum wr_rc rc = client_open(c, &k, err);
-  if (!rc) rc = ls ? list(c, k, err) : one(c, k, show ? "" : what, err);
+  enum wr_rc rc = client_only(c, OPT_JOB_ALL, "job", "ls", err);
+  if (!rc) rc = client_only(c, OPT_JOB_FORCE, "job", "rm", err);
+  if (!rc) rc = client_only(c, OPT_JOB_TIMEOUT, "job", "rm", err);
+  if (!rc) rc = client_open(c, &k, err);
+  if (!rc) rc = ls ? list(c, k, err) : one(c, k, show ? "" : what, code, err);
   client_close(k);
   return rc;
 }
@@ -126,16 +149,17 @@ int verb_job(int argc, char **argv) {
   int code = EXIT_OK;
   if (!rc && c.help) {
     puts("Usage: weir job ls [--all] [options]\n       weir job show|cancel|retry JOB [options]\n"
-         "       weir job rm JOB [--force] [options]\n\n"
+         "       weir job rm JOB [--force] [--timeout TIME] [options]\n\n"
          "ls lists jobs by the number that the others take, the newest first. cancel stops\n"
          "all that is not over; retry queues again what failed, timed out, died or was\n"
-         "canceled; rm deletes a job with all its tasks, and waits for a minute: the same\n"
-         "call goes on.\n\n"
+         "canceled; rm deletes a job with all its tasks, and ends with 0 when it is gone,\n"
+         "with 1 when a clean-up failed, and with 124 when it takes longer than --timeout:\n"
+         "the deletion goes on, and the same command waits on.\n\n"
          "  weir job ls\n  weir job show 7 -o json\n");
     config_help(stdout, VERB_JOB);
   } else {
-    if (!rc) rc = do_it(&c, &err);
-    if (rc) code = complain("job", &err, client_exit(rc));
+    if (!rc) rc = do_it(&c, &code, &err);
+    if (rc) code = complain("job", &err, code ? (enum exit_code)code : client_exit(rc));
   }
   config_done(&c);
   return code;

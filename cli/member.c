@@ -1,10 +1,11 @@
-/* `weir member ls | drain | undrain`: the processes of a cluster, and the wish that some of them drain. Main thread; a client of
- * the API alone. What never happens: a drain that is taken back because this program ends. */
+/* `weir member ls | show | drain | undrain`: the processes of a cluster, and the wish that some of them drain. Main thread; a
+ * client of the API alone. What never happens: a drain that is taken back because this program ends. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "client.h"
+#include "show.h"
 #include "table.h"
 #include "text.h"
 
@@ -86,20 +87,35 @@ static enum wr_rc list(const struct config *c, struct client *k, struct wr_err *
   return rc;
 }
 
+static enum wr_rc member_id(const char *arg, int64_t *id, struct wr_err *err) {
+  char q[WR_QUOTE_MAX];
+  if (text_id(arg, strlen(arg), id)) return WR_OK;
+  return wr_err_set(err, WR_BAD_REQUEST, "%s is no number of a member: see `weir member ls`.", wr_err_quote(q, arg, strlen(arg)));
+}
+
+static enum wr_rc show(const struct config *c, struct client *k, struct wr_err *err) {
+  char path[64];
+  int64_t id;
+  json_t *m;
+  if (c->n_args != 2) return wr_err_set(err, WR_BAD_REQUEST, "Name one member by its number: see `weir member ls`.");
+  enum wr_rc rc = member_id(c->args[1], &id, err);
+  if (rc) return rc;
+  snprintf(path, sizeof path, "/members/%" PRId64, id);
+  rc = client_ask(k, "GET", path, NULL, &m, err);
+  if (!rc) show_one(c, m);
+  return rc;
+}
+
 struct chosen { int64_t *v; size_t n, cap; };
 
 /* All that live, or those that are named. */
 static enum wr_rc choose(const struct config *c, struct client *k, struct chosen *out, struct wr_err *err) {
   json_t *members = NULL;
-  char q[WR_QUOTE_MAX];
   bool all = config_num(c, OPT_ALL);
   if (all == (c->n_args > 1)) return wr_err_set(err, WR_BAD_REQUEST, "Name members by their number, or say --all.");
   for (int i = 1; i < c->n_args; i++) {
-    int64_t id;
-    if (!text_id(c->args[i], strlen(c->args[i]), &id))
-      return wr_err_set(err, WR_BAD_REQUEST, "%s is no number of a member: see `weir member ls`.",
-                        wr_err_quote(q, c->args[i], strlen(c->args[i])));
-    *WR_PUSH(out->v, out->n, out->cap) = id;
+    enum wr_rc rc = member_id(c->args[i], WR_PUSH(out->v, out->n, out->cap), err);
+    if (rc) return rc;
   }
   enum wr_rc rc = all ? client_ask(k, "GET", "/members", NULL, &members, err) : WR_OK;
   for (size_t i = 0; i < json_array_size(members); i++) {
@@ -147,6 +163,17 @@ static enum wr_rc wait_drained(struct client *k, const struct chosen *of, json_t
   return rc;
 }
 
+/* Of one member that is named the JSON is the object that the API answers. */
+static void print_all(const struct config *c, json_t *members) {
+  bool alone = config_num(c, OPT_SHAPE) && !config_num(c, OPT_ALL) && json_array_size(members) == 1;
+  if (!alone) {
+    print(c, members);
+    return;
+  }
+  client_print(json_array_get(members, 0));
+  json_decref(members);
+}
+
 static enum wr_rc wish(const struct config *c, struct client *k, bool on, struct wr_err *err) {
   struct chosen of = {0};
   const char *timeout = config_text(c, OPT_TIMEOUT);
@@ -156,7 +183,7 @@ static enum wr_rc wish(const struct config *c, struct client *k, bool on, struct
   for (size_t i = 0; !rc && i < of.n; i++) rc = ask_one(k, of.v[i], on ? "drain" : "undrain", body, members, err);
   if (!rc && on && config_num(c, OPT_WAIT)) rc = wait_drained(k, &of, &members, err);
   if (rc) json_decref(members);
-  else print(c, members);
+  else print_all(c, members);
   json_decref(body);
   free(of.v);
   return rc;
@@ -164,12 +191,15 @@ static enum wr_rc wish(const struct config *c, struct client *k, bool on, struct
 
 static enum wr_rc do_it(const struct config *c, struct wr_err *err) {
   const char *what = c->n_args ? c->args[0] : "";
-  bool ls = strcmp(what, "ls") == 0, drain = strcmp(what, "drain") == 0;
+  bool ls = strcmp(what, "ls") == 0, shows = strcmp(what, "show") == 0, drain = strcmp(what, "drain") == 0;
   struct client *k = NULL;
-  if (!ls && !drain && strcmp(what, "undrain") != 0)
-    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir member ls`, `weir member drain` or `weir member undrain`.");
-  enum wr_rc rc = client_open(c, &k, err);
-  if (!rc) rc = ls ? list(c, k, err) : wish(c, k, drain, err);
+  if (!ls && !shows && !drain && strcmp(what, "undrain") != 0)
+    return wr_err_set(err, WR_BAD_REQUEST, "Say what to do: `weir member ls`, `show`, `drain` or `undrain`.");
+  enum wr_rc rc = client_only(c, OPT_WAIT, "member", "drain", err);
+  if (!rc) rc = client_only(c, OPT_TIMEOUT, "member", "drain", err);
+  if (!rc && shows && config_num(c, OPT_ALL)) rc = wr_err_set(err, WR_BAD_REQUEST, "--all is not for `weir member show`.");
+  if (!rc) rc = client_open(c, &k, err);
+  if (!rc) rc = ls ? list(c, k, err) : shows ? show(c, k, err) : wish(c, k, drain, err);
   client_close(k);
   return rc;
 }
@@ -180,8 +210,9 @@ int verb_member(int argc, char **argv) {
   enum wr_rc rc = config_load(&c, VERB_MEMBER, argc, argv, &err);
   int code = EXIT_OK;
   if (!rc && c.help) {
-    puts("Usage: weir member ls [options]\n       weir member drain|undrain MEMBER.. [options]\n\n"
-         "ls lists the processes of a cluster, by the number that drain takes. A member\n"
+    puts("Usage: weir member ls [options]\n       weir member show MEMBER [options]\n"
+         "       weir member drain|undrain MEMBER.. [options]\n\n"
+         "ls lists the processes of a cluster, by the number that the others take. A member\n"
          "that drains takes no more tasks; what runs goes on to its end, or is told to\n"
          "stop after --timeout and goes on elsewhere.\n\n"
          "  weir member ls\n  weir member drain 7 --timeout 5m --wait\n");

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "answer.h"
 #include "instance.h"
+#include "say.h"
 #include "text.h"
 
 static double seconds(int64_t us) { return (double)us / 1e6; }
@@ -45,6 +46,14 @@ static enum wr_rc log_tail(struct buf *b, struct reader *r, const struct task_ro
   return rc;
 }
 
+static enum wr_rc tree(struct buf *b, struct reader *r, int64_t ti, struct wr_err *err) {
+  struct tree_row t;
+  bool got;
+  enum wr_rc rc = reader_tree(r, ti, &t, &got, err);
+  if (!rc && got) row_tree(b, &t);
+  return rc;
+}
+
 static enum wr_rc tasks_json(struct buf *b, const struct follow *f, int64_t ni, struct defs *defs, struct wr_err *err) {
   struct tasks t = {0};
   struct reader *r = reader_get(f->store, err);
@@ -57,7 +66,8 @@ static enum wr_rc tasks_json(struct buf *b, const struct follow *f, int64_t ni, 
     struct task_def *def = flow_task_def(defs, &t.row[i], f->flow, f->bases);
     j_open(b, '{');
     row_task_fields(b, &t.row[i], def, &(struct row_beside){0}, ROW_FULL);
-    rc = log_tail(b, r, &t.row[i], err);
+    rc = tree(b, r, t.row[i].ti, err);
+    if (!rc) rc = log_tail(b, r, &t.row[i], err);
     j_close(b, '}');
     def_task_unref(def);
   }
@@ -83,13 +93,13 @@ static enum wr_rc node_json(struct buf *b, const struct follow *f, uint32_t i, s
 
 static void flush_line(FILE *to, struct buf *b) {
   buf_ch(b, '\n');
-  fwrite(b->data, 1, b->len, to);
+  say_json(to, b->data, b->len);
   fflush(to);
   buf_done(b);
 }
 
 static void flush_part(FILE *to, struct buf *b) {
-  fwrite(b->data, 1, b->len, to);
+  say_json(to, b->data, b->len);
   buf_clear(b);
 }
 

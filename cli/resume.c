@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "follow.h"
 #include "rows.h"
+#include "say.h"
 #include "signals.h"
 #include "verbs.h"
 
@@ -36,7 +37,7 @@ static void show(struct resumed *s, const struct flow_row *row) {
     buf_str(&b, s->shown ? ",{" : "{");
     row_flow_fields(&b, row);
     buf_ch(&b, '}');
-    fwrite(b.data, 1, b.len, stdout);
+    say_json(stdout, b.data, b.len);
     buf_done(&b);
   } else {
     printf("flow %lld %s", (long long)row->fi, flow_state_name((enum flow_state)row->state));

@@ -2,9 +2,11 @@
  *
  * After the first signal: the API takes nothing new, running attempts are handed back, results are committed, the node
  * leaves, exit 0; a second Ctrl-C ends it at once. What never happens: an exit later than --stop-timeout. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "api.h"
 #include "clock.h"
@@ -133,6 +135,20 @@ static void say_start(const struct server *s) {
   run_as_user_done(&me);
 }
 
+/* It may be mounted later, so that is no error. */
+static void tell_dirs(const struct server *s) {
+  char text[300], q[WR_QUOTE_MAX];
+  for (size_t i = 0; i < s->opts.n_executor_dir; i++) {
+    const char *dir = s->opts.executor_dir[i];
+    struct stat st;
+    int why = stat(dir, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+    if (!why) continue;
+    snprintf(text, sizeof text, "--executor-dir %s: %s. This node offers no programs of it until that is mended",
+             wr_err_quote(q, dir, strlen(dir)), strerrordesc_np(why));
+    say_warning(text);
+  }
+}
+
 static void health(void *ctx, struct health *out) { node_health(((const struct server *)ctx)->node, out); }
 
 static enum hints_told hints(void *ctx, hints_each *each, void *to) {
@@ -188,6 +204,7 @@ static enum wr_rc start(struct server *s, struct wr_err *err) {
   if (!rc) rc = node_open(&s->opts, spawner, &s->node, err);
   if (!rc) rc = plugins_begin(s->plugins, s->node, err);
   if (rc) return rc;
+  tell_dirs(s); /* as the user who looks for programs there */
   if (s->opts.roles & NODE_API) return start_api(s, err);
   say_start(s);
   say(LOG_INFO, "server.ready", NULL, "ready", "");

@@ -15,6 +15,7 @@ static int task_keep(void *ctx, const struct task_row *row) {
   struct seen *s = ctx;
   struct task_row *out = WR_PUSH(s->row, s->n, s->cap);
   *out = *row;
+  out->t.epoch = task_attempt_of(row->t.epoch); /* calls of an analyzer are no attempts here, and have no log */
   out->error = arena_strdup(&s->text, row->error);
   out->result = out->params = NULL;
   return 0;
@@ -87,14 +88,16 @@ static enum wr_rc show_log(struct follow *f, struct reader *r, uint32_t i, size_
 
 /* Attempts that ended and were followed by another one, as one look finds them. */
 struct past { uint32_t epoch; int64_t start_us, end_us; const char *word, *error; };
-struct attempts { struct past *v; size_t n, cap; uint32_t told; struct arena *text; };
+struct attempts { struct past *v; size_t n, cap; uint32_t told, last; struct arena *text; };   /* those behind told, up to last */
 
 static int keep_attempt(void *ctx, const struct attempt_row *a) {
   struct attempts *t = ctx;
-  if (a->epoch <= t->told) return 0;
+  if (a->epoch <= t->told || a->epoch > t->last) return 0; /* the newest one has a row, too, when it is analysed */
   const char *word = strcmp(a->why, "LOST") == 0 ? "LOST" : strcmp(a->why, "HANDBACK") == 0 ? "HANDBACK" : "RETRY";
+  const char *said = a->error && *a->error ? arena_strdup(t->text, a->error)
+                     : strcmp(a->why, "OK") == 0 ? "Its analyzer wants another attempt." : "";
   *WR_PUSH(t->v, t->n, t->cap) = (struct past){a->epoch, a->start_us, a->end_us, word,
-                                               a->error ? arena_strdup(t->text, a->error) : ""};
+                                               said};
   return 0;
 }
 
@@ -112,11 +115,10 @@ static void tell_attempt(struct follow *f, uint32_t i, size_t k, const struct ta
 }
 
 /* The output of an attempt stands before the line of its end. */
-static enum wr_rc look_past(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row,
-                            struct arena *text,
-                            struct wr_err *err) {
+static enum wr_rc look_past(struct follow *f, struct reader *r, uint32_t i, size_t k, const struct task_row *row, uint32_t last,
+                            struct arena *text, struct wr_err *err) {
   struct step *s = &f->node[i].step[k];
-  struct attempts past = {.told = s->told, .text = text};
+  struct attempts past = {.told = s->told, .last = last, .text = text};
   enum wr_rc rc = reader_attempts(r, row->ti, keep_attempt, &past, err);
   for (size_t a = 0; a < past.n && !rc; a++) {
     for (; f->logs && s->epoch <= past.v[a].epoch && !rc; s->epoch++, s->at = 0) rc = show_log(f, r, i, k, true, err);
@@ -133,12 +135,14 @@ static enum wr_rc look_step(struct follow *f, struct reader *r, uint32_t i, size
   struct step *s = &f->node[i].step[k];
   const struct task *t = &row->t;
   enum wr_rc rc = WR_OK;
-  bool waits = t->state == TASK_RETRY_WAIT, over = t->state != TASK_RUNNING && t->state != TASK_CANCELING;
+  bool analysed = t->phase == PHASE_ANALYSE || t->phase == PHASE_CHILDREN; /* its attempt has ended, as what is not known */
+  bool waits = t->state == TASK_RETRY_WAIT && !analysed, over = t->state != TASK_RUNNING && t->state != TASK_CANCELING;
   if (s->epoch == 0) s->epoch = 1;
   if (waits) f->node[i].retry_us = t->due_us;
   /* The attempt that goes on, or ended for good, has no row among those that ended and were followed by another. */
-  uint32_t past = t->epoch > 0 && !waits && t->state != TASK_QUEUED ? t->epoch - 1 : t->epoch;
-  if (past > s->told) rc = look_past(f, r, i, k, row, text, err);
+  bool next = waits || (t->state == TASK_QUEUED && !analysed);
+  uint32_t past = t->epoch > 0 && !next ? t->epoch - 1 : t->epoch;
+  if (past > s->told) rc = look_past(f, r, i, k, row, past, text, err);
   for (; f->logs && s->epoch < t->epoch && !rc; s->epoch++, s->at = 0) rc = show_log(f, r, i, k, true, err);
   if (f->logs && !rc && s->epoch == t->epoch) rc = show_log(f, r, i, k, over, err);
   return rc;
@@ -158,11 +162,12 @@ enum wr_rc steps_look(struct follow *f, struct reader *r, uint32_t i, struct wr_
 enum wr_rc steps_log_end(struct reader *r, const struct task_row *row, size_t n, struct buf *out, bool *cut, struct wr_err *err) {
   int64_t size = row->log_bytes > (int64_t)row->result_len ? row->log_bytes : (int64_t)row->result_len;
   int64_t at = size > (int64_t)n ? size - (int64_t)n : 0;
-  enum wr_rc rc = reader_log(r, row->ti, row->t.epoch, at, n, out, &size, err);
+  uint32_t epoch = task_attempt_of(row->t.epoch);
+  enum wr_rc rc = reader_log(r, row->ti, epoch, at, n, out, &size, err);
   if (rc == WR_BAD_RANGE || rc == WR_NOT_FOUND) rc = WR_OK;
   if (!rc && out->len == 0 && at > 0) { /* the result was larger than the log */
     at = size > (int64_t)n ? size - (int64_t)n : 0;
-    rc = reader_log(r, row->ti, row->t.epoch, at, n, out, &size, err);
+    rc = reader_log(r, row->ti, epoch, at, n, out, &size, err);
   }
   *cut = at > 0;
   size_t skip = 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "err.h"
 #include "mem.h"
+#include "text.h"
 
 void table_begin(struct table *t, const char *const *titles, size_t columns) {
   wr_assert(columns <= TABLE_COLUMNS);
@@ -13,8 +14,7 @@ void table_begin(struct table *t, const char *const *titles, size_t columns) {
 
 void table_cell(struct table *t, const char *text) {
   char *copy = wr_strdup(text && *text ? text : "-");
-  for (char *p = copy; *p; p++)
-    if ((unsigned char)*p < ' ' || *p == 127) *p = '?';
+  copy[text_plain(copy, strlen(copy), '?')] = '\0';
   *WR_PUSH(t->cell, t->n, t->cap) = copy;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "follow.h"
+#include "text.h"
 #include "wr_limits.h"
 
 #define ROWS_DEFAULT 24
@@ -77,7 +78,9 @@ static int columns(const unsigned char *s) { return *s >= 0xE1 && !(*s == 0xE2 &
 
 /* As much of text as fits into `most` columns; control characters become blanks. */
 static void line_put(struct line *l, const char *text, int most) {
-  const unsigned char *s = (const unsigned char *)text;
+  char *plain = wr_strdup(text);
+  plain[text_plain(plain, strlen(plain), ' ')] = '\0';
+  const unsigned char *s = (const unsigned char *)plain;
   if (most > l->room - l->width) most = l->room - l->width;
   int all = 0;
   for (const unsigned char *p = s; *p && all <= most; p++)
@@ -85,8 +88,7 @@ static void line_put(struct line *l, const char *text, int most) {
   int room = all > most ? most - 1 : most, used = 0; /* one for the mark */
   while (*s && used + columns(s) <= room) {
     used += columns(s);
-    if (*s < ' ' || *s == 127) buf_ch(&l->b, ' ');
-    else buf_ch(&l->b, (char)*s);
+    buf_ch(&l->b, (char)*s);
     for (s++; (*s & 0xC0) == 0x80; s++) buf_ch(&l->b, (char)*s);
   }
   if (*s && most > 0) {
@@ -94,6 +96,7 @@ static void line_put(struct line *l, const char *text, int most) {
     used++;
   }
   l->width += used;
+  free(plain);
 }
 
 static void end_line(struct follow *f, struct line *l) {

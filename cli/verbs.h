@@ -14,6 +14,7 @@ enum exit_code {
   EXIT_REFUSED = 4,        /* invalid, or in conflict with what is there */
   EXIT_UNREACHABLE = 5,    /* the server, or its database */
   EXIT_STOPPED = 6,        /* the run was canceled */
+  EXIT_WAIT_OVER = 124,    /* what was asked for goes on; the time to wait for it is up */
   EXIT_INTERRUPTED = 130   /* Ctrl-C */
 };
 

@@ -162,14 +162,35 @@ size_t text_utf8_len(const char *s, size_t n) {
   return count;
 }
 
-bool text_has_control(const char *s, size_t n) {
-  for (size_t i = 0; i < n;) {
-    uint32_t cp;
-    size_t len = utf8_next(s + i, n - i, &cp);
-    if (len == 0 || utf8_is_control(cp)) return true; /* a terminal could take a stray byte for C1 */
-    i += len;
+size_t text_control_at(const char *s, size_t n, size_t *len, uint32_t *cp) {
+  for (size_t i = 0; i < n; i += *len) {
+    *len = utf8_next(s + i, n - i, cp);
+    if (*len > 0 && !utf8_is_control(*cp)) continue;
+    if (*len == 0) *cp = 0xFFFD, *len = 1; /* a terminal could take a stray byte for C1 */
+    return i;
   }
-  return false;
+  return n;
+}
+
+bool text_has_control(const char *s, size_t n) {
+  size_t len;
+  uint32_t cp;
+  return text_control_at(s, n, &len, &cp) < n;
+}
+
+size_t text_plain(char *s, size_t n, char by) {
+  size_t to = 0, len;
+  uint32_t cp;
+  for (size_t at = 0; at < n;) {
+    size_t good = text_control_at(s + at, n - at, &len, &cp);
+    memmove(s + to, s + at, good);
+    to += good;
+    at += good;
+    if (at == n) break;
+    s[to++] = by;
+    at += len;
+  }
+  return to;
 }
 
 bool text_node_key(const char *s, size_t n) {

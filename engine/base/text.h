@@ -18,6 +18,10 @@ bool text_size(const char *s, size_t n, int64_t max, int64_t *out);
 bool text_utf8(const char *s, size_t n);         /* well-formed, no surrogates */
 size_t text_utf8_len(const char *s, size_t n);   /* code points of well-formed text */
 bool text_has_control(const char *s, size_t n);  /* C0, DEL, C1, bidi controls */
+/* Where the first of these begins, or a byte that is no UTF-8; n = nowhere. *len: its bytes; *cp: U+FFFD for such a byte. */
+size_t text_control_at(const char *s, size_t n, size_t *len, uint32_t *cp);
+/* In place: each of these becomes one character `by`, so that a terminal shows s and does nothing else. Returns the length. */
+size_t text_plain(char *s, size_t n, char by);
 bool text_node_key(const char *s, size_t n);     /* 1-128 of A-Z a-z 0-9 _ . : - */
 bool text_env_name(const char *s, size_t n);     /* [A-Za-z_][A-Za-z0-9_]*, 1-128 */
 #define TEXT_FNV 2166136261u

@@ -107,11 +107,11 @@ static void result_fields(struct task_write *w, const struct attempt *a) {
 }
 
 /* Of a task that was ANALYZING: what its row says of the attempt stays. Another try begins without the result of this one, and
- * the verdict may bring a result of its own. */
+ * the verdict may bring a result of its own, also when the task waits then for what it added. */
 static void analysed_fields(struct task_write *w, const struct attempt *a, bool analysed) {
   const struct verdict *v = a && a->analysis && a->end == ATTEMPT_OK ? &a->analysis->verdict : NULL;
   w->analysed = analysed;
-  if (!analysed || w->row.t.phase != PHASE_RUN) return;
+  if (!analysed || (w->row.t.phase != PHASE_RUN && w->row.t.phase != PHASE_CHILDREN)) return;
   w->clear_result = w->row.t.state == TASK_RETRY_WAIT;
   if (v && v->kind == VERDICT_DONE && v->result) w->new_result = v->result, w->new_result_len = v->result_len;
 }

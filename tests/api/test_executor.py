@@ -418,6 +418,41 @@ class Documented(Here):
                 self.assertEqual((row["state"], row["failures"], row["exitCode"]), ("FAILED", 1, 125))
 
 
+    def page(self, mark, path="docs/reference/executor-protocol.md"):
+        return dict(re.findall(rf"<!-- {mark}:? ?(\S*) -->\n```\w+\n(.*?)```\n", (ROOT / path).read_text(), re.S))
+
+    def test_analyzer(self):
+        """The analyzer of the page, called; and the answers that it shows, given by another one."""
+        sources = self.page("analyzer")
+        self.assertEqual(set(sources), {"names.py"})
+        self.assertLessEqual(len(sources["names.py"].splitlines()), 11)
+        self.program("names.py", sources["names.py"])
+        self.ok(post("/analyzer", {"analyzerType": "names", "mode": "program", "location": ["names.py"], "taskTypes": ["ECHO"]}, to=self.at))
+        row = self.run_one("ECHO", taskContent='["ann", "bob"]', taskConfig={"analyzer": "names"})
+        self.assertEqual((row["state"], row["verdict"], row["result"], row["children"]),
+                         ("SUCCESS", "done", "2", {"total": 2, "live": 0, "failed": 0, "known": 0}), row)
+        row = self.run_one("ECHO", taskContent="none", taskConfig={"analyzer": "names", "attempts": 1})
+        self.assertEqual((row["state"], row["verdict"]), ("FAILED", "failed"), row)
+        self.assertIn("no list of names", row["errorMsg"])
+        self.program("echo.py", '#!/usr/bin/env python3\nimport json, os, sys\nopen(os.environ["WEIR_OUTPUT"], "w").write(json.load(sys.stdin)["result"])\n')
+        self.ok(post("/analyzer", {"analyzerType": "echo", "mode": "program", "location": ["echo.py"], "taskTypes": ["HTTP"]}, to=self.at))
+        answers = json.loads(self.page("answers")[""])
+        for answer, verdict in zip(answers, ("done", "retry", "failed"), strict=True):
+            ti = self.ok(post("/exec/task", {"taskType": "ECHO", "taskContent": json.dumps(answer), "taskConfig": {"analyzer": "echo", "attempts": 2}},
+                              to=self.at))["tiId"]
+            end = time.monotonic() + PATIENCE
+            while (row := self.ok(get(f"/monitor/task/{ti}", to=self.at))).get("verdict") != verdict:
+                self.assertLess(time.monotonic(), end, row)
+                time.sleep(0.02)
+            self.assertEqual(row.get("children", {"total": 0})["total"], len(answer.get("tasks", [])))
+            post(f"/exec/task-ins/{ti}/cancel", {}, to=self.at)
+
+    def test_bodies(self):
+        """The files that cli.md shows are taken."""
+        self.ok(post("/executor", json.loads(self.page("body: executor", "docs/reference/cli.md")[""]), to=self.at))
+        self.ok(post("/analyzer", json.loads(self.page("body: analyzer", "docs/reference/cli.md")[""]), to=self.at))
+
+
 class DocumentedSites(Here):
     """The sites of the same page."""
     options = ("--http-allow", "127.0.0.1/32:*")

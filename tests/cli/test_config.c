@@ -182,7 +182,7 @@ static void test_wiped(void **state) {
   assert_string_equal(argv[4], "xxxxxxxxxxxxxxxxxx");
   assert_string_equal(argv[5], "--queue=xxxxxxxxxxxxxxxxx");
   assert_null(argv[6]);
-  assert_int_equal(LOAD(VERB_SERVER, "--stor=mysql://u:hush@h/d"), WR_OK); /* an abbreviation */
+  assert_int_equal(LOAD(VERB_SERVER, "--stor=mysql://u:hush@h/d"), WR_BAD_REQUEST); /* an abbreviation is none of our names */
   assert_string_equal(argv[1], "--stor=xxxxxxxxxxxxxxxxxx");
   assert_int_equal(LOAD(VERB_SERVER, "--queue", ""), WR_BAD_REQUEST);
   assert_int_equal(LOAD(VERB_RUN, "-p", "pw=hush", "-ppw=hush", "--param", "pw=hush", "flow.json"), WR_OK);
@@ -190,6 +190,24 @@ static void test_wiped(void **state) {
   for (int i = 1; argv[i]; i++) assert_null(strstr(argv[i], "hush"));
   assert_int_equal(cfg.n_args, 1);
   assert_string_equal(cfg.args[0], "flow.json");
+}
+
+/* The beginning of a name is not the name, whatever form the value has; and what is no flag may be a secret. */
+static void test_whole_names(void **state) {
+  (void)state;
+  static const struct { unsigned verb; const char *flag, *value, *says; } bad[] = {
+    {VERB_MEMBER, "--token", "hush", "WEIR_TOKEN"}, {VERB_MEMBER, "--token=hush", NULL, "WEIR_TOKEN"}, {VERB_JOB, "--ser", "hush", "--ser"},
+    {VERB_JOB, "--al", NULL, "\"--all\"?"}, {VERB_JOB, "--he", NULL, "--he"}, {VERB_EXECUTOR, "--serve", NULL, "--serve"},
+    {VERB_SERVER, "--slot=3", NULL, "\"--slots\"?"}};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    assert_int_equal(LOAD(bad[i].verb, bad[i].flag, bad[i].value), WR_BAD_REQUEST);
+    assert_non_null(strstr(err.msg, bad[i].says));
+    assert_null(strstr(err.msg, "hush"));
+  }
+  assert_int_equal(LOAD(VERB_MEMBER, "a", "--server", "http://h", "--all", "b", "-o", "json", "--token-file=f"), WR_OK);
+  assert_int_equal(cfg.n_args, 2);
+  assert_string_equal(config_text(&cfg, OPT_SERVER), "http://h");
+  assert_int_equal(LOAD(VERB_RUN, "-p", "--he=x", "--param", "--al=x"), WR_OK); /* a value may look like a flag */
 }
 
 static void test_wiped_environment(void **state) {
@@ -312,7 +330,8 @@ static void test_help(void **state) {
 int main(void) {
   snprintf(file, sizeof file, "/tmp/weir-test-config-%ld", (long)getpid());
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test_teardown(test_defaults, clean),    cmocka_unit_test_teardown(test_precedence, clean),
+    cmocka_unit_test_teardown(test_defaults, clean),    cmocka_unit_test_teardown(test_whole_names, clean),
+       cmocka_unit_test_teardown(test_precedence, clean),
     cmocka_unit_test_teardown(test_many, clean),        cmocka_unit_test_teardown(test_switch, clean),
     cmocka_unit_test_teardown(test_refusals, clean),    cmocka_unit_test_teardown(test_file_refusals, clean),
     cmocka_unit_test_teardown(test_secrets, clean),     cmocka_unit_test_teardown(test_show, clean),

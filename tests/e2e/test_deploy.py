@@ -160,6 +160,19 @@ class Files(unittest.TestCase):
             done = subprocess.run([BIN, "config", *words[1:]], capture_output=True, text=True, env=CLEAN_ENV, timeout=LIMIT_S)
             self.assertEqual((done.returncode, done.stderr), (0, ""), words)
 
+    def test_executors(self):
+        """What is laid beside the compose file is right, too, and its variables are options that the processes there take."""
+        schema, doc = json.loads((SCHEMAS / "compose-spec.json").read_text()), yaml.safe_load((DEPLOY / "compose.executors.yaml").read_text())
+        self.assertEqual(valid(schema, doc), [])
+        said = set()
+        for name, more in doc["services"].items():
+            base = compose()["services"][name]
+            done = subprocess.run([BIN, "config", *base["command"][1:]], capture_output=True, text=True, timeout=LIMIT_S,
+                                  env={**CLEAN_ENV, **more["environment"]})
+            self.assertEqual((done.returncode, done.stderr), (0, ""), name)
+            said |= set(re.findall(r"(?m)^(\S+) +(\S+) +\(environment\)$", done.stdout))
+        self.assertEqual(said, {("allow-executors", "on"), ("executor-dir", "/opt/weir/programs")})
+
     def test_rights(self):
         """The strictest of the three levels that Kubernetes names; the same in the compose file."""
         self.assertEqual(manifest("Namespace", "weir")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted")
@@ -183,8 +196,8 @@ class Files(unittest.TestCase):
     def test_time_to_stop(self):
         """Nobody kills a process before its planned stop is over."""
         for name in ("weir-manager", "weir-worker"):
-            hook = container(name).get("lifecycle", {}).get("preStop", {"exec": {"command": ["sleep", "0"]}})["exec"]["command"]
-            self.assertEqual(hook[0], "sleep")
+            hook = container(name)["lifecycle"]["preStop"]["exec"]["command"]
+            self.assertIn(hook[0], ("sleep", "timeout"))
             self.assertGreater(pods()[name]["spec"]["terminationGracePeriodSeconds"], int(hook[1]) + seconds(container(name)["args"]))
         for name in ("manager1", "manager2", "worker1", "worker2"):
             service = compose()["services"][name]
@@ -261,6 +274,47 @@ def unit(path):
             name, value = line.split("=", 1)
             made.setdefault(name, []).append(value)
     return made
+
+
+class Hooks(unittest.TestCase):
+    """The preStop of a worker's pod, with the container beside it: run here by this machine's shell."""
+
+    def hooks(self, tmp, url, env):
+        """Both, at once, as Kubernetes starts them: (that of the worker, that of the container beside it)."""
+        (tmp / "bin").mkdir()
+        (tmp / "bin/weir").symlink_to(pathlib.Path(BIN).resolve())
+        env = {**CLEAN_ENV, "PATH": f"{tmp}/bin:{CLEAN_ENV['PATH']}", "WEIR_SERVER": url, **env}
+        return [subprocess.Popen([w.replace("/run/weir", str(tmp)) for w in each["lifecycle"]["preStop"]["exec"]["command"]], env=env,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for each in pods()["weir-worker"]["spec"]["containers"]]
+
+    def ended(self, hooks):
+        return [(h.communicate(timeout=LIMIT_S)[0], h.returncode) for h in hooks]
+
+    def test_drains(self):
+        with directory() as tmp:
+            server = Server(tmp / "data", dev=False)
+            self.addCleanup(server.kill)
+            server.token = (tmp / "data/weir.token").read_text().strip()
+            (worker, worked), (drain, drained) = self.ended(self.hooks(tmp, server.url, {"WEIR_TOKEN_FILE": str(tmp / "data/weir.token")}))
+            self.assertEqual((worked, drained), (0, 0), worker + drain)
+            self.assertEqual([m["state"] for m in server.call("GET", "/members", token=server.token)], ["DRAINED"])
+            self.assertEqual(server.stop(), 0)
+
+    def test_the_api_is_away(self):
+        with directory() as tmp:
+            (worker, worked), (drain, drained) = self.ended(self.hooks(tmp, "http://127.0.0.1:1", {}))
+            self.assertEqual((worked, drained), (0, 0), worker + drain)
+            self.assertTrue((tmp / "drained").exists())
+
+    def test_who_has_the_token(self):
+        """Not the container whose tasks could read it; and only the other one may say that it is drained."""
+        worker, drain = pods()["weir-worker"]["spec"]["containers"]
+        self.assertEqual({m["name"] for m in drain["volumeMounts"]}, {"drained", "token"})
+        self.assertNotIn("token", {m["name"] for m in worker["volumeMounts"]})
+        self.assertIs(next(m for m in worker["volumeMounts"] if m["name"] == "drained")["readOnly"], True)
+        self.assertFalse(pods()["weir-worker"]["spec"].get("shareProcessNamespace", False))
+        hook = drain["lifecycle"]["preStop"]["exec"]["command"][-1]
+        self.assertLess(int(re.search(r"--timeout (\d+)s", hook)[1]), int(worker["lifecycle"]["preStop"]["exec"]["command"][1]))
 
 
 class Units(unittest.TestCase):

@@ -130,7 +130,7 @@ class Wishes(unittest.TestCase):
 
     def test_a_tree_has_a_most(self):
         """Its head says how many there are: here after it was changed by hand."""
-        most = 1000000
+        most = 10000000
         for key, word in (("most", "job"), (None, "tree")):
             fits, more = self.parent(ECHO, autoRun=False), self.parent(ECHO, ECHO, autoRun=False)
             if key:
@@ -150,7 +150,7 @@ class Wishes(unittest.TestCase):
                 got = until("it has ended", lambda: (t := self.node.get(f"/monitor/task/{ti}"))["state"] in ("FAILED", "SUCCESS") and t)
                 self.assertEqual(got["state"], state, got)
                 if state == "FAILED":
-                    self.assertEqual(got["errorMsg"], f"Analyzer failed: with its tasks there would be more than 1000000 in the {word}.")
+                    self.assertEqual(got["errorMsg"], f"Analyzer failed: with its tasks there would be more than 10000000 in the {word}.")
 
     def ended(self, job):
         got = self.node.get(f"/job/{job}")

@@ -26,6 +26,16 @@ class Says(unittest.TestCase):
                 self.assertIn(f" {field}", start[0])
             self.assertEqual(server.stop(), 0)
 
+    def test_no_such_folder(self):
+        """A folder of programs that is not there is no error, because it may be mounted later; but it is said."""
+        with directory() as tmp:
+            server = Server(tmp / "data", "--executor-dir", tmp / "none", "--executor-dir", tmp)
+            self.addCleanup(server.kill)
+            told = [line for line in server.lines if "--executor-dir" in line]
+            self.assertEqual(len(told), 1, server.lines)
+            self.assertRegex(told[0], rf'^warning: --executor-dir "{tmp}/none": No such file or directory\.')
+            self.assertEqual(server.stop(), 0)
+
     def test_refused_start(self):
         """A refused start has made nothing, however late the refusal comes."""
         with directory() as tmp:

@@ -161,15 +161,25 @@ class Single(Members):
         self.assertRegex(done.stdout, rf"(?m)^MEMBER +HOST +PID +STATE .*\n{me} .* {one.pid} +LIVE ")
         self.assertEqual(json.loads(weir("member", "ls", "-o", "json", env=env).stdout)[0]["memberId"], int(me))
         done = weir("member", "drain", me, "--wait", "--timeout", "1s", "-o", "json", env=env)
-        self.assertEqual((done.returncode, json.loads(done.stdout)[0]["state"]), (0, "DRAINED"))
+        self.assertEqual((done.returncode, json.loads(done.stdout)["state"]), (0, "DRAINED"))
+        shown = weir("member", "show", me, env=env).stdout
+        for line in (f"memberId +{me}", "state +DRAINED", r"roles\.0 +\w+", r"hints +-"):
+            self.assertRegex(shown, f"(?m)^{line}$")
+        self.assertEqual(json.loads(weir("member", "show", me, "-o", "json", env=env).stdout)["memberId"], int(me))
+        self.assertEqual(json.loads(weir("member", "undrain", me, "-o", "json", env=env).stdout)["state"], "LIVE")
+        self.assertEqual(json.loads(weir("member", "drain", "--all", "-o", "json", env=env).stdout)[0]["memberId"], int(me))
         self.assertEqual(weir("member", "undrain", "--all", "--server", one.url).returncode, 0)
         self.assertEqual(self.member(one)["state"], "LIVE")
         for code, words in ((3, ("drain", "99")), (2, ("drain", "x")), (2, ("drain",)), (2, ()), (2, ("jump",)), (2, ("ls", "1")),
+                            (3, ("show", "99")), (2, ("show", "x")), (2, ("show",)), (2, ("show", "1", "2")), (2, ("show", me, "--all")),
+                            (2, ("ls", "--wait")), (2, ("ls", "--timeout", "5")), (2, ("undrain", me, "--wait")), (2, ("undrain", me, "--timeout", "5")),
+                            (2, ("show", me, "--wait")), (5, ("ls", "--server", one.url + "/api")), (2, ("ls", "--token", "s3cret")), (2, ("ls", "--al")),
                             (4, ("drain", me, "--timeout", "never")), (5, ("ls", "--server", "http://127.0.0.1:1")),
                             (2, ("ls", "--server", "127.0.0.1:1")), (2, ("ls", "--server", "http://a:b@127.0.0.1:1"))):
             done = weir("member", *words, env=env)
             self.assertEqual((done.returncode, done.stdout), (code, ""), (words, done.stderr))
             self.assertRegex(done.stderr, r"^weir member: [^\n]+\n$")
+            self.assertNotIn("s3cret", done.stderr)
 
     def test_the_token(self):
         one = Server(self.tmp / "s", dev=False)
@@ -181,6 +191,17 @@ class Single(Members):
                                  (2, ("--token-file", str(self.tmp / "none")), {})):
             done = weir("member", "ls", "--server", one.url, *words, env=env)
             self.assertEqual(done.returncode, code, (words, env, done.stderr))
+        (self.tmp / "other").mkdir(mode=0o711)
+        (self.tmp / "other" / "weir.token.host").write_text("db1:/var/lib/weir")
+        (self.tmp / "other" / "weir.token.host").chmod(0o600)
+        for says, words, env in ((["WEIR_TOKEN", "weir token show"], (), {"WEIR_TOKEN": "s3cret"}), (["WEIR_TOKEN", "--token-file", "--data"], (), {}),
+                                 (["WEIR_TOKEN", "--token-file", "db1:/var/lib/weir"], ("--data", str(self.tmp / "other")), {}),
+                                 (["--token-file"], ("--token-file", "s3cret"), {})):
+            done = weir("member", "ls", "--server", one.url, *words, env=env)
+            for text in says:
+                self.assertIn(text, done.stderr)
+            self.assertNotIn("s3cret", done.stderr)
+            self.assertNotIn("Bearer", done.stderr)
 
 
 class Two(OnMariaDb, Members):

@@ -33,6 +33,23 @@ class Run(unittest.TestCase):
         self.assertEqual(done.stdout.count("\n"), 1, done.stdout + done.stderr)
         return json.loads(done.stdout)
 
+    def test_analysed(self):
+        """An analysis is no attempt: no line, no log of its own; what it said is in the object. A verdict retry is a line."""
+        adds = json.dumps({"tasks": [{"taskType": "ECHO", "taskContent": "c"}]})
+        said = {"type": "subtasks", "pointer": "/tasks", "taskTypes": ["ECHO"]}
+        text = flow({"nodeKey": "a", "tasks": [{"taskName": "t", "taskType": "ECHO", "taskContent": adds, "taskConfig": {"analyzer": said}}]},
+                    {"nodeKey": "b", "tasks": [{"taskName": "t", "taskType": "SHELL", "taskContent": "echo out; exit 3",
+                                                "taskConfig": {"attempts": 1, "analyzer": {"type": "exit-code", "ok": [3]}}}]})
+        for words in ((), ("--logs",)):
+            done = self.run_flow(text, *words)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertNotIn("RETRY", done.stdout)
+            self.assertEqual(done.stdout.count("b | out"), len(words), done.stdout)
+        nodes = self.one_object(self.run_flow(text, "-o", "json"))["nodes"]
+        self.assertEqual([(t["verdict"], t.get("children")) for n in nodes for t in n["tasks"]],
+                         [("done", {"total": 1, "live": 0, "failed": 0, "known": 0}), ("done", None)])
+        self.assertEqual(nodes[1]["tasks"][0]["logTail"], "out\n")
+
     def test_success(self):
         done = self.run_flow(flow(task("a", "ECHO", "hi"), task("b", "ECHO", "ho")))
         self.assertEqual(done.returncode, 0, done.stderr)

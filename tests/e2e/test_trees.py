@@ -16,8 +16,8 @@ cat > "$WEIR_OUTPUT" <<'EOF'
 {answer}
 EOF
 """
-ANSWER = {"verdict": "done", "tasks": [{"taskType": "ECHO", "taskName": "c", "taskContent": "hi", "taskKey": "a"},
-                                       {"taskType": "ECHO", "taskName": "c", "taskContent": "hi"}]}
+ANSWER = {"verdict": "done", "result": {"n": 2}, "tasks": [{"taskType": "ECHO", "taskName": "c", "taskContent": "hi", "taskKey": "a"},
+                                                        {"taskType": "ECHO", "taskName": "c", "taskContent": "hi"}]}
 
 
 class Killed(unittest.TestCase):
@@ -56,8 +56,8 @@ class Killed(unittest.TestCase):
             server.kill()
         self.servers = [self.start(i) for i in range(self.nodes)]
         got = until("the task ends", lambda: (lambda t: t if "endTime" in t else None)(self.servers[0].get(f"/monitor/task/{ti}?wait=5")))
-        self.assertEqual((got["state"], got["verdict"], got["losses"], got["failures"], got["executions"], got["attempt"]),
-                         ("SUCCESS", "done", 0, 0, 1, 1), got)
+        self.assertEqual((got["state"], got["verdict"], got["losses"], got["failures"], got["executions"], got["attempt"], got["result"]),
+                         ("SUCCESS", "done", 0, 0, 1, 1, '{"n":2}'), got)
         self.assertEqual(got["children"], {"total": 2, "live": 0, "failed": 0, "known": 0})
         below = self.servers[0].get(f"/monitor/task?parentTiId={ti}")
         self.assertEqual([t["state"] for t in below], ["SUCCESS", "SUCCESS"], below)

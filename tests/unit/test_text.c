@@ -123,6 +123,25 @@ static void test_control(void **st) {
   assert_false(text_has_control("", 0));
 }
 
+static void test_plain(void **st) {
+  (void)st;
+  static const struct { const char *in, *out; } is[] = {
+    {"", ""}, {"plain \xC3\xA9", "plain \xC3\xA9"}, {"a\033[31mb\r\n", "a?[31mb??"}, {"\xC2\x9B" "31m", "?31m"},
+    {"x\xE2\x80\xAEy\xE2\x81\xA6", "x?y?"}, {"\x9B" "31m\xC3", "?31m?"}, {"\177\xC2\xA0", "?\xC2\xA0"}};
+  for (size_t i = 0; i < sizeof is / sizeof *is; i++) {
+    char s[32];
+    snprintf(s, sizeof s, "%s", is[i].in);
+    s[text_plain(s, strlen(s), '?')] = '\0';
+    assert_string_equal(s, is[i].out);
+    assert_int_equal(text_has_control(is[i].in, strlen(is[i].in)), strchr(is[i].out, '?') != NULL);
+  }
+  size_t len;
+  uint32_t cp;
+  assert_int_equal(text_control_at("ab\xC2\x9B", 4, &len, &cp), 2);
+  assert_int_equal(len, 2);
+  assert_int_equal(cp, 0x9B);
+}
+
 static void test_names(void **st) {
   (void)st;
   char s[130];
@@ -256,7 +275,7 @@ static void test_pointer(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_i64), cmocka_unit_test(test_id), cmocka_unit_test(test_duration),
-      cmocka_unit_test(test_duration_random), cmocka_unit_test(test_utf8), cmocka_unit_test(test_control),
+      cmocka_unit_test(test_duration_random), cmocka_unit_test(test_utf8), cmocka_unit_test(test_control), cmocka_unit_test(test_plain),
       cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_cut), cmocka_unit_test(test_stop),
       cmocka_unit_test(test_pointer),
       cmocka_unit_test(test_percent), cmocka_unit_test(test_distance)};
