@@ -327,13 +327,6 @@ static bool drain_due(const struct queues *q) {
   return q->dear.ti != 0 && q->env->wall_us - q->dear.since_us >= q->opts.cost_wait_us;
 }
 
-void queues_dear(struct queues *q, int64_t ti, int64_t since_us) {
-  if (q->dear.ti == 0 || since_us < q->dear.since_us) {
-    q->dear.ti = ti;
-    q->dear.since_us = since_us;
-  }
-}
-
 void queues_dear_gone(struct queues *q) {
   q->dear.ti = 0;
   q->drains = false;
@@ -360,15 +353,11 @@ void queues_wake(struct queues *q) {
   }
 }
 
-int64_t queues_next(const struct queues *q) { return q->rate_at; }
-
 /* ---- what counts ---- */
 
 bool queues_counts(const struct queues *q, const struct queue_view *of) {
   return q->n_row > 0 || of->cpu > 0 || *of->user || *of->group || of->type || queues_policy(q);
 }
-
-const struct hold *queues_held(const struct queues *q, int64_t ti) { return map64_get(&q->holds, ti); }
 
 /* The limits of its queues, then that of its type; each may be NULL. A clean-up counts nowhere. */
 enum { LIMITS_OF_ONE = 5 };
@@ -756,13 +745,6 @@ size_t queues_notes(const struct queues *q, struct count_note *out, size_t n) {
 }
 
 /* ---- a batch ---- */
-
-size_t queues_rates(const struct queues *q, struct queue_rate *out, size_t n) {
-  size_t k = 0;
-  for (size_t i = 0; i < q->n_row && q->rates; i++)
-    if (q->row[i]->rate_dirty && k++ < n) out[k - 1] = (struct queue_rate){q->row[i]->queue_id, q->row[i]->rate_us};
-  return k;
-}
 
 void queues_batch_over(struct queues *q, bool committed) {
   moves_over(q, committed);

@@ -98,7 +98,7 @@ struct person {                       /* a user */
   int64_t paid[SLOT__N], clock[SLOT__N];
 };
 /* kind: NULL = its type was not registered at run time. lent: its cost does not count. untold: its type is not known, so it
- * counts under the limit of each type. paid_us: its claim has paid the rates that it is under, then; 0 = it is not known whether. */
+ * counts under the limit of each type. paid_us: its claim has paid the rates that it is under, then; 0 = not known. */
 struct hold {
   struct place *at;
   struct kind *kind;
@@ -183,7 +183,7 @@ bool queues_home(struct queues *q, const struct queue_view *of, int64_t ti);
 bool queues_is_of(struct queues *q, int64_t ti, const char *type);
 /* The claim of a held task is in the batch under way: its rates are paid. False: no room any more (others were faster). */
 bool queues_claim(struct queues *q, int64_t ti);
-/* Its attempt comes back in the batch under way and has never begun: the rates that its claim has paid get their start back. Where
+/* Its attempt comes back in the batch under way and has never begun: the rates that it has paid get that start back. Where
  * other nodes work on the store, only those whose limits this batch has locked. */
 void queues_unpaid(struct queues *q, int64_t ti);
 void queues_release(struct queues *q, int64_t ti);        /* picked, and its hint has come to nothing */

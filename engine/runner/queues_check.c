@@ -1,5 +1,4 @@
-/* What is true of the queues between two turns (queues.h): debug builds and tests. The runner thread's. What never happens: a
- * change. */
+/* The checks of queues.c, and what is small beside it: queues.h. */
 #include "queues.h"
 
 void queues_check(const struct queues *q) {
@@ -28,3 +27,22 @@ void queues_check(const struct queues *q) {
   wr_assert(cpu == q->cpu_used);
   wr_assert(held == q->holds.n);
 }
+
+/* ---- small ones beside it ---- */
+
+size_t queues_rates(const struct queues *q, struct queue_rate *out, size_t n) {
+  size_t k = 0;
+  for (size_t i = 0; i < q->n_row && q->rates; i++)
+    if (q->row[i]->rate_dirty && k++ < n) out[k - 1] = (struct queue_rate){q->row[i]->queue_id, q->row[i]->rate_us};
+  return k;
+}
+
+void queues_dear(struct queues *q, int64_t ti, int64_t since_us) {
+  if (q->dear.ti == 0 || since_us < q->dear.since_us) {
+    q->dear.ti = ti;
+    q->dear.since_us = since_us;
+  }
+}
+
+int64_t queues_next(const struct queues *q) { return q->rate_at; }
+const struct hold *queues_held(const struct queues *q, int64_t ti) { return map64_get(&q->holds, ti); }

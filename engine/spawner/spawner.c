@@ -5,8 +5,8 @@
  * When that child ends, what is left of its tree becomes ours. So every child of this process that is not the main child
  * of a running attempt belongs to an attempt that has ended, and is killed; an exit is reported only when none is left.
  *
- *   places: at most page->slots attempts at once, but for those that the node starts beside them (calls of analyzers, which have a
- *   bound of their own there); further starts wait at the gate (gate.c), not for long. Those starts take the
+ *   places: at most page->slots attempts at once, but for those that the node starts beside them (calls of analyzers, which
+ *   have a bound of their own there); further starts wait at the gate (gate.c), not for long. Those starts take the
  *   places that become free, so the node need not hear of each end at once. Reports are gathered meanwhile: one packet for
  *   several saves the node and its database most of the work per attempt. A report never waits longer than HOLD_US, and it does
  *   not wait when the gate could be empty before the node's answer is here.

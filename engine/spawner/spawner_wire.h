@@ -26,8 +26,8 @@ struct sw_page {
   _Atomic uint32_t slots;            /* attempts at once; a START beyond it waits (gate.c). 0 = no bound */
   _Atomic int64_t gate_wait_us;      /* a START that waits longer goes back: another node may have it */
   _Atomic uint64_t turns;            /* of the spawner: if the count stands still while we ask, the spawner hangs */
-  _Atomic int64_t begun;             /* id of the newest START that waits no more; starts are begun in their order. Those beside the
-                                        places have no part in it */
+  _Atomic int64_t begun;             /* id of the newest START that waits no more; starts are begun in their order. Those beside
+                                        the places have no part in it */
 };
 
 enum sw_kind {

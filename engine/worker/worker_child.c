@@ -7,7 +7,8 @@
  * The file of its result comes with the report, opened by the spawner, which makes and removes the attempt's directory. Its
  * descriptor 3 is one pipe more, whose bytes are for worker_report.c.
  *
- * Places are counted by the spawner: a START sent now may wait at its gate; that of an analysis takes no place. An attempt that was not forked in the end
+ * Places are counted by the spawner: a START sent now may wait at its gate; that of an analysis takes no place.
+ * An attempt that was not forked in the end
  * (STEP_WAITED) goes back to the queue. */
 #include <errno.h>
 #include <fcntl.h>
