@@ -6,7 +6,8 @@
  *   AWAY --get--> wanted --dialer: connect, AUTH, SELECT, PING--> fresh --get--> in use --any error--> AWAY
  *
  * Between failures the dialer backs off with jitter, up to BACKOFF_MAX_US, and forgets the failures only when a real
- * command has worked: a Redis that answers PING but refuses every write (READONLY, WRONGTYPE, LOADING) is away too.
+ * command has worked: a Redis that answers PING but refuses every write (READONLY, WRONGTYPE, LOADING) is away too. The dialer
+ * sends such a command itself when a push was refused, since the next push may be long in coming.
  *
  * A pop is a request that may outlive the call: queue_wake ends the call while BLMPOP is under way, and the next pop reads
  * its answer (`owed`, `spare`). All waiting is poll(2) with a deadline; a read or write never waits longer than
@@ -381,7 +382,8 @@ static void nudge_run(struct redis_queue *q, redisContext *c, int64_t until_us) 
       how = redis_await(c, redis_after(COMMAND_US), -1, &r);
     bool ok = how == GOT && (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_NIL);
     q->nudged = ok && r->type == REDIS_REPLY_STRING;
-    if (!ok) pop_lost(q, how == BROKEN ? LOSS_BROKEN : LOSS_AWAY, r && r->type == REDIS_REPLY_ERROR ? r->str : "no answer");
+    if (ok) redis_link_good(q, &q->pop);
+    else pop_lost(q, how == BROKEN ? LOSS_BROKEN : LOSS_AWAY, r && r->type == REDIS_REPLY_ERROR ? r->str : "no answer");
     if (r) freeReplyObject(r);
     int64_t left = until_us - clock_mono_us();
     if (!ok || left <= 0) return;

@@ -3,6 +3,7 @@
  *   weir:P.part:q:CLASS    a list of hints; CLASS default:0 = the shared list, which was the only one in former versions
  *   weir:P:lists           the keys of all lists that were pushed to, LIMIT_HINT_LISTS at most: these are counted
  *   weir:P:gen             a number by chance, another one each time that set changes
+ *   weir:P.part:proof      a list of one, for a second: whether a push would be taken after one was refused
  *   weir:P:w:GEN           wakes a poller which knows the set as it was at GEN, and which wakes the next one so; it expires
  *
  * A push is one script, so that counting and pushing are one step. Nothing is counted beside the lists, so no count can drift.
@@ -137,6 +138,39 @@ bool redis_lists_push(struct redis_queue *q, const char *how, const struct hint 
     if (!forgotten) return false;
   }
   return false;
+}
+
+/* The answer to one command on the way to a proof, or NULL and why. */
+static redisReply *proof_step(redisContext *c, int argc, const char **argv, char why[WHY_BYTES]) {
+  redisReply *r = NULL;
+  bool ok = redis_append(c, argc, argv) && redis_flush(c) && redis_await(c, redis_after(CONNECT_US), -1, &r) == GOT;
+  if (ok && r->type != REDIS_REPLY_ERROR) return r;
+  snprintf(why, WHY_BYTES, "%.100s", ok ? r->str : "no answer");
+  if (r) freeReplyObject(r);
+  return NULL;
+}
+
+/* What a push does, with no hint: a key of a wrong type is found, and a server that takes no writes refuses the LPUSH. */
+bool redis_lists_prove(const struct redis_queue *q, redisContext *c, char why[WHY_BYTES]) {
+  char max[24], most[24], gen[24], sha[SHA_BYTES] = "", key[KEY_BYTES];
+  uint64_t rnd;
+  rand_secret(&rnd, sizeof rnd);
+  snprintf(gen, sizeof gen, "%016llx", (unsigned long long)rnd);
+  snprintf(max, sizeof max, "%zu", q->max);
+  snprintf(most, sizeof most, "%d", LIMIT_HINT_LISTS);
+  snprintf(key, sizeof key, "weir:%s:proof", q->prefix);
+  struct { int argc; const char *argv[12]; } step[] = {
+    {3, {"SCRIPT", "LOAD", script}},
+    {12, {"EVALSHA", sha, "4", q->list, q->list, q->set, q->gen_key, max, most, gen, q->wake_keys, "LPUSH"}},
+    {3, {"LPUSH", key, "1"}},
+    {3, {"EXPIRE", key, "1"}}};
+  for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
+    redisReply *r = proof_step(c, step[i].argc, step[i].argv, why);
+    if (!r) return false;
+    if (i == 0) snprintf(sha, sizeof sha, "%s", r->type == REDIS_REPLY_STRING ? r->str : "");
+    freeReplyObject(r);
+  }
+  return true;
 }
 
 /* ---- which lists the poller pops ---- */

@@ -143,7 +143,7 @@ static enum wr_rc read_into(struct look *k, struct stream *s, enum query q, int6
   db_select(k->r->db, &c, q, arg, sizeof arg / sizeof *arg);
   while (cursor_next(&c)) {
     candidate_of(c.cell, &is);
-    bool fit = row_fits(k->f, &is), of_node = fit && q == Q_LOOK_NODES && !cell_null(&c.cell[9]);
+    bool fit = row_fits(k->f, &is), of_node = fit && q == Q_LOOK_NODES && !cell_null(&c.cell[10]);
     if (of_node) ask_later(&nodes, s->n, &is, c.cell);
     else fit = fit && whose_fits(k->f, is.user, is.group, is.type);
     *WR_PUSH(s->v, s->n, s->cap) = (struct noted){is.us, is.ti, fit};

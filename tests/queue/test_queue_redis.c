@@ -206,6 +206,61 @@ static void test_bad_hints(void **st) {
   queue_close(q);
 }
 
+static pid_t server_pid(void) {
+  redisReply *r = redisCommand(admin, "INFO server");
+  assert_non_null(r);
+  const char *s = strstr(r->str, "process_id:");
+  assert_non_null(s);
+  pid_t pid = (pid_t)strtol(s + 11, NULL, 10);
+  freeReplyObject(r);
+  return pid;
+}
+
+static long long connections(void) {
+  redisReply *r = redisCommand(admin, "INFO stats");
+  assert_non_null(r);
+  const char *s = strstr(r->str, "total_connections_received:");
+  assert_non_null(s);
+  long long n = strtoll(s + 27, NULL, 10);
+  freeReplyObject(r);
+  return n;
+}
+
+static bool healthy(struct queue *q) {
+  struct health_part h = {0};
+  queue_health(q, &h);
+  return h.ok;
+}
+
+/* Nobody pushes again: the dialer finds out by itself, and not before a push would be taken. */
+static void test_back_without_a_push(void **st) {
+  (void)st;
+  struct queue *q = open_named("quiet");
+  pid_t pid = server_pid();
+  push_range(q, 1, 1);
+  assert_int_equal(kill(pid, SIGSTOP), 0);
+  assert_false(push_one(q, 2));
+  assert_false(healthy(q));
+  assert_int_equal(kill(pid, SIGCONT), 0);
+  while (!healthy(q)) usleep(1000);
+  command("DEL weir:quiet:q:default:0");
+  command("SET weir:quiet:q:default:0 x");
+  assert_false(push_one(q, 3));
+  assert_false(healthy(q));
+  for (long long dials = connections(), n = dials; n < dials + 3; n = connections()) {
+    assert_false(healthy(q));
+    usleep(1000);
+  }
+  command("DEL weir:quiet:q:default:0");
+  while (!healthy(q)) usleep(1000);
+  command("REPLICAOF 127.0.0.1 1");
+  assert_false(push_one(q, 4));
+  assert_false(healthy(q));
+  command("REPLICAOF NO ONE");
+  while (!healthy(q)) usleep(1000);
+  queue_close(q);
+}
+
 static void test_password(void **st) {
   (void)st;
   char good[256], wrong[256];
@@ -291,16 +346,6 @@ static void test_killed_while_blocked(void **st) {
   assert_int_equal(p.got, 0);
   assert_true(p.away);
   queue_close(q);
-}
-
-static pid_t server_pid(void) {
-  redisReply *r = redisCommand(admin, "INFO server");
-  assert_non_null(r);
-  const char *s = strstr(r->str, "process_id:");
-  assert_non_null(s);
-  pid_t pid = (pid_t)strtol(s + 11, NULL, 10);
-  freeReplyObject(r);
-  return pid;
 }
 
 static void test_hanging_server(void **st) {
@@ -719,6 +764,7 @@ int main(void) {
       cmocka_unit_test(test_keys),          cmocka_unit_test(test_two_nodes),    cmocka_unit_test(test_turns), cmocka_unit_test(test_many_hints),
       cmocka_unit_test(test_blocked_is_empty), cmocka_unit_test(test_bound_is_shared), cmocka_unit_test(test_flushall),
       cmocka_unit_test(test_wrong_type),    cmocka_unit_test(test_bad_hints),    cmocka_unit_test(test_password),
+      cmocka_unit_test(test_back_without_a_push),
       cmocka_unit_test(test_database),      cmocka_unit_test(test_readonly),     cmocka_unit_test(test_killed_connections),
       cmocka_unit_test(test_killed_while_blocked), cmocka_unit_test(test_hanging_server),
       cmocka_unit_test(test_close_while_it_hangs), cmocka_unit_test(test_comes_late), cmocka_unit_test(test_gives_back), cmocka_unit_test(test_ends_open_pop),
