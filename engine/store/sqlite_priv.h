@@ -144,6 +144,8 @@ enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct 
 /* MIGRATE_LOOK; without the lock. ahead: also whether these files could be changed. */
 enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, bool ahead, struct wr_err *err);
 /* ---- sqlite_ckpt.c ---- */
+size_t sq_dropped_take(struct sq *s, int64_t *ti, size_t most);   /* any thread, as the next */
+void sq_dropped_put(struct sq *s, int64_t ti);
 void sq_ckpt_look(struct sq *s);                  /* any thread: looks at the files at once */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);
 void sq_ckpt_stop(struct sq *s);
