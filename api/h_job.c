@@ -326,6 +326,13 @@ static bool any_left(const struct job_left *l) { return l->tasks + l->attempts +
 enum { LOOK_MS = 10 };
 #define LOGS_GO_US 10000000           /* logs are removed behind the commit, by a thread of their own */
 
+/* A list that no member pops would keep them for ever. While Redis is away the lists may be lost as well. */
+static enum wr_rc forget_hints(struct call *c, const struct job_had *had) {
+  const struct api_opts *o = &c->api->o;
+  if (o->forget && !o->forget(o->ctx, had->ti, had->n)) log_warn("job.hints", L_INT("job_id", c->id));
+  return WR_OK;
+}
+
 /* It is gone: looks again for rows of each task that there was. Those of logs and contexts go a moment later. */
 static enum wr_rc look_again(struct call *c, struct removal *x) {
   int64_t until = clock_mono_us() + LOGS_GO_US;
@@ -336,7 +343,8 @@ static enum wr_rc look_again(struct call *c, struct removal *x) {
     struct reader *r = call_reader(c);
     rc = r ? reader_job_rows(r, x->had->ti, x->had->n, &x->left, &c->err) : c->err.code;
     reader_put(r);
-    if (rc != WR_OK || !any_left(&x->left)) return rc;
+    if (rc != WR_OK) return rc;
+    if (!any_left(&x->left)) return forget_hints(c, x->had);
     if (x->left.tasks + x->left.attempts + x->left.children > 0 || clock_mono_us() >= until) break;
     (void)poll(NULL, 0, LOOK_MS);
   }

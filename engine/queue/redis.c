@@ -141,7 +141,7 @@ static void bad_hint(struct redis_queue *q, const char *s, size_t n) {
   q->bad = 0;
 }
 
-static bool parse_hint(const char *s, size_t n, struct hint *out) {
+bool redis_hint_read(const char *s, size_t n, struct hint *out) {
   const char *colon = memchr(s, ':', n);
   if (!colon) return false;
   size_t head = (size_t)(colon - s), tail = n - head - 1;
@@ -158,7 +158,7 @@ static bool parse_hint(const char *s, size_t n, struct hint *out) {
 static bool pop_value(struct redis_queue *q, const redisReply *r, uint16_t list) {
   if (r->type != REDIS_REPLY_STRING || q->n_spare == POP_MAX) return false;
   q->spare[q->n_spare].list = list;
-  if (parse_hint(r->str, r->len, &q->spare[q->n_spare])) q->n_spare++;
+  if (redis_hint_read(r->str, r->len, &q->spare[q->n_spare])) q->n_spare++;
   else bad_hint(q, r->str, r->len);
   return true;
 }
@@ -531,7 +531,7 @@ static bool redis_pops(struct queue *base, uint16_t list) {
 }
 
 static const struct queue_ops redis_ops = {
-    .lists = redis_lists_of, .lists_changed = redis_lists_changed, .pops = redis_pops, .lengths = redis_lengths,
+    .lists = redis_lists_of, .lists_changed = redis_lists_changed, .pops = redis_pops, .lengths = redis_lengths, .forget = redis_forget,
     .set_node = redis_set_node, .close = redis_close, .push = redis_push, .pop = redis_pop,
     .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .turn = redis_turn, .health = redis_health, .wake = redis_wake,
     .nudge = redis_nudge, .depth = redis_depth,

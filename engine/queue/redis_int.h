@@ -109,6 +109,7 @@ void redis_link_lost(struct redis_queue *q, struct link *l, enum loss loss, cons
 bool redis_push_send(struct redis_queue *q, bool appended);
 redisReply *redis_push_reply(struct redis_queue *q, int64_t until_us);
 bool redis_push_count(struct redis_queue *q, int64_t until_us, long long *out);
+bool redis_hint_read(const char *s, size_t n, struct hint *out);   /* list is left alone */
 void redis_hint_text(char out[HINT_BYTES], const struct hint *h);
 
 /* ---- redis_lists.c ---- */
@@ -123,6 +124,7 @@ const char *redis_lists_look(struct redis_queue *q, redisContext *c);
 void redis_lists_wake_key(const struct redis_queue *q, char out[WAKE_BYTES]);
 size_t redis_lists_keys(const struct redis_queue *q, const char **argv);   /* in their turn; argv: MINE_MAX */
 bool redis_lists_find(const struct redis_queue *q, const char *key, uint16_t *list);
+bool redis_forget(struct queue *base, const int64_t *ti, size_t n);
 bool redis_lengths(struct queue *base, hints_each *each, void *to);
 
 void *redis_dialer(void *arg);                                  /* the dialer's thread, until closing */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "map64.h"
 #include "mem.h"
 
 enum { LISTS_FRESH_US = 1000000, WAKE_TTL_S = 60 };
@@ -284,6 +285,18 @@ static const char *shown(const char *key) {
   return !name ? NULL : strcmp(name, ":q:default:0") == 0 ? HINT_LIST_SHARED_NAME : name + 3;
 }
 
+/* SMEMBERS of the set; NULL: not known. Under push_mu, as all that follows. */
+static redisReply *all_lists(struct redis_queue *q) {
+  redisReply *set = NULL;
+  if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
+      redis_push_send(q, redis_append(q->push.c, 2, (const char *[]){"SMEMBERS", q->set})))
+    set = redis_push_reply(q, redis_after(COMMAND_US));
+  if (!set || set->type == REDIS_REPLY_ARRAY) return set;
+  redis_link_lost(q, &q->push, LOSS_AWAY, set->type == REDIS_REPLY_ERROR ? set->str : "unexpected answer");
+  freeReplyObject(set);
+  return NULL;
+}
+
 static bool lengths_of(struct redis_queue *q, const redisReply *set, hints_each *each, void *to) {
   size_t n = set->elements < LENGTHS_MOST ? set->elements : LENGTHS_MOST;
   bool ok = true;
@@ -302,16 +315,68 @@ static bool lengths_of(struct redis_queue *q, const redisReply *set, hints_each 
 
 bool redis_lengths(struct queue *base, hints_each *each, void *to) {
   struct redis_queue *q = (struct redis_queue *)base;
-  redisReply *set = NULL;
   pthread_mutex_lock(&q->push_mu);
-  if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
-      redis_push_send(q, redis_append(q->push.c, 2, (const char *[]){"SMEMBERS", q->set})))
-    set = redis_push_reply(q, redis_after(COMMAND_US));
-  bool ok = set && set->type == REDIS_REPLY_ARRAY;
-  if (set && !ok) redis_link_lost(q, &q->push, LOSS_AWAY, set->type == REDIS_REPLY_ERROR ? set->str : "unexpected answer");
-  ok = ok && lengths_of(q, set, each, to);
+  redisReply *set = all_lists(q);
+  bool ok = set && lengths_of(q, set, each, to);
   if (ok) redis_link_good(q, &q->push);
   if (set) freeReplyObject(set);
   pthread_mutex_unlock(&q->push_mu);
+  return ok;
+}
+
+/* ---- hints of tasks that are gone ---- */
+
+static bool is_gone(const redisReply *r, const int64_t *ti, size_t n) {
+  struct hint h;
+  return r->type == REDIS_REPLY_STRING && redis_hint_read(r->str, r->len, &h) && (h.fi & ~HINT_QUEUED) == 0 &&
+         bsearch(&h.ti, ti, n, sizeof *ti, wr_by_id) != NULL;
+}
+
+/* Of hints of this page: the last one stands nearest to the end at which LREM begins. False: the connection is gone. */
+static bool page_drop(struct redis_queue *q, const char *key, const redisReply *page, const int64_t *ti, size_t n, size_t *dropped) {
+  size_t m = 0;
+  bool ok = true;
+  for (size_t i = page->elements; ok && i-- > 0;)
+    if (is_gone(page->element[i], ti, n))
+      m++, ok = redis_append(q->push.c, 4, (const char *[]){"LREM", key, "-1", page->element[i]->str});
+  if (m > 0 && !redis_push_send(q, ok)) return false;
+  for (*dropped = 0; m > 0; m--) {
+    redisReply *r = redis_push_reply(q, redis_after(COMMAND_US));
+    if (!r) return false;
+    if (r->type == REDIS_REPLY_INTEGER && r->integer > 0) ++*dropped;
+    freeReplyObject(r);
+  }
+  return true;
+}
+
+/* From the end at which it is popped. Who pops meanwhile drops what this passes over. */
+static bool list_drop(struct redis_queue *q, const char *key, const int64_t *ti, size_t n) {
+  for (size_t at = 0, got = PUSH_CHUNK, dropped; got == PUSH_CHUNK; at += got - dropped) {
+    char from[24], to[24];
+    snprintf(from, sizeof from, "-%zu", at + PUSH_CHUNK);
+    snprintf(to, sizeof to, "-%zu", at + 1);
+    pthread_mutex_lock(&q->push_mu);
+    redisReply *page = NULL;
+    if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
+        redis_push_send(q, redis_append(q->push.c, 4, (const char *[]){"LRANGE", key, from, to})))
+      page = redis_push_reply(q, redis_after(COMMAND_US));
+    bool ok = page && page->type == REDIS_REPLY_ARRAY && page_drop(q, key, page, ti, n, &dropped);
+    got = ok ? page->elements : 0;
+    if (page) freeReplyObject(page);
+    pthread_mutex_unlock(&q->push_mu);
+    if (!ok) return false;
+  }
+  return true;
+}
+
+bool redis_forget(struct queue *base, const int64_t *ti, size_t n) {
+  struct redis_queue *q = (struct redis_queue *)base;
+  pthread_mutex_lock(&q->push_mu);
+  redisReply *set = all_lists(q);
+  pthread_mutex_unlock(&q->push_mu);
+  bool ok = set != NULL;
+  for (size_t i = 0; ok && i < set->elements; i++)
+    ok = set->element[i]->type != REDIS_REPLY_STRING || list_drop(q, set->element[i]->str, ti, n);
+  if (set) freeReplyObject(set);
   return ok;
 }

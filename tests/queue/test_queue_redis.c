@@ -612,6 +612,41 @@ static void test_lengths(void **st) {
   close_lists(q, &r);
 }
 
+static void push_alone(struct queue *q, const struct runs *r, const char *type, const char *labels, int64_t lo, int64_t hi) {
+  for (int64_t i = lo; i <= hi; i++) {
+    const struct hint h = {i, i % 3 ? 0 : HINT_QUEUED, hint_list(r->lists, type, labels)};
+    size_t sent;
+    assert_int_equal(queue_push(q, &h, 1, &sent), QUEUE_SENT);
+  }
+}
+
+/* Of tasks that are gone, in lists that somebody pops or nobody, of both halves of an installation; the others stay in order. */
+static void test_forgets(void **st) {
+  (void)st;
+  struct runs ra = {.type = "A", .labels = ""}, rb = {.type = "B", .labels = ""};
+  struct queue *a = open_lists("gone.p", "gone", 0, &ra), *b = open_lists("gone.q", "gone", 0, &rb);
+  int64_t ti[2000], three[3] = {2, 4001, 4002};
+  struct hint h;
+  for (int i = 0; i < 2000; i++) ti[i] = 2 * i + 1;
+  push_alone(a, &ra, "A", NULL, 1, 4000);
+  push_alone(b, &rb, "B", "nobody", 4001, 4003);
+  push_class(a, &ra, "A", NULL, 1, 1);               /* of a flow: another number */
+  assert_true(queue_forget(a, ti, 2000));
+  assert_int_equal(command("LLEN weir:gone.p:q:A"), 2001);
+  assert_true(queue_forget(a, three, 3));
+  assert_int_equal(command("LLEN weir:gone.p:q:A"), 2000);
+  assert_int_equal(command("LLEN weir:gone.q:q:B;nobody"), 1);
+  for (int64_t i = 4; i <= 4000; i += 2) {
+    assert_int_equal(pop_some(a, &h, 1), 1);
+    assert_int_equal(h.ti, i);
+  }
+  pop_range(a, 1, 1);
+  assert_true(queue_forget(a, (int64_t[]){4003}, 1));
+  assert_int_equal(command("EXISTS weir:gone.q:q:B;nobody"), 0);
+  close_lists(a, &ra);
+  close_lists(b, &rb);
+}
+
 /* There is an end to lists: then those that are empty go, else hints are shared. */
 static void test_many_lists(void **st) {
   (void)st;
@@ -769,7 +804,7 @@ int main(void) {
       cmocka_unit_test(test_killed_while_blocked), cmocka_unit_test(test_hanging_server),
       cmocka_unit_test(test_close_while_it_hangs), cmocka_unit_test(test_comes_late), cmocka_unit_test(test_gives_back), cmocka_unit_test(test_ends_open_pop),
       cmocka_unit_test(test_own_lists),     cmocka_unit_test(test_lists_take_turns), cmocka_unit_test(test_new_class_wakes_all),
-      cmocka_unit_test(test_bound_of_all_lists), cmocka_unit_test(test_lengths), cmocka_unit_test(test_many_lists),
+      cmocka_unit_test(test_bound_of_all_lists), cmocka_unit_test(test_lengths), cmocka_unit_test(test_forgets), cmocka_unit_test(test_many_lists),
       cmocka_unit_test(test_script_forgotten), cmocka_unit_test(test_strange_set), cmocka_unit_test(test_gives_back_what_fits),
       cmocka_unit_test(test_liar),
   };
