@@ -134,6 +134,7 @@ static bool is_key(const char *s, size_t n) { return n >= 1 && n <= LIMIT_KEY_CH
 
 static enum wr_rc read_head(struct call *c, json_t *const v[J__N], struct job_load *j) {
   const char *key = json_string_value(v[J_KEY]), *name = json_string_value(v[J_NAME]);
+  if (!v[J_KEY]) return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/jobKey", "jobKey is required.");
   const char *failure = v[J_FAILURE] ? json_string_value(v[J_FAILURE]) : "fail";
   if (!is_key(key, json_string_length(v[J_KEY])))
     return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/jobKey", "jobKey must be 1 to %d visible ASCII characters.", LIMIT_KEY_CHARS);
@@ -169,7 +170,7 @@ static enum wr_rc make(struct call *c, json_t *const v[J__N]) {
 }
 
 enum wr_rc h_job_make(struct call *c) {
-  static const struct body_field field[J__N] = {[J_KEY] = {"jobKey", JSON_STRING, true},
+  static const struct body_field field[J__N] = {[J_KEY] = {"jobKey", JSON_STRING, false},
     [J_NAME] = {"jobName", JSON_STRING, false}, [J_CLOSED] = {"closed", JSON_TRUE, false},
     [J_FAILURE] = {"childFailure", JSON_STRING, false}, [J_TASKS] = {"tasks", JSON_ARRAY, false}};
   json_t *v[J__N] = {0}, *closed = json_object_get(c->body, "closed");

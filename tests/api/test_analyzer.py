@@ -137,6 +137,17 @@ class Tasks(Here):
         body = self.refused(post("/flow", {"flowName": "f", "flowNodes": [node]}, to=self.at), 42221)
         self.assertEqual(body["data"]["path"], "/flowNodes/0/tasks/0/taskConfig/analyzer")
 
+    def test_its_queue_cannot_change_meanwhile(self):
+        (self.dir / "slow").write_text("#!/bin/sh\nsleep 600\n")
+        os.chmod(self.dir / "slow", 0o755)
+        self.put("slow", location=["slow"])
+        ti = self.ok(post("/exec/task", {"taskType": "ECHO", "taskContent": "x", "taskConfig": {"analyzer": "slow"}}, to=self.at))["tiId"]
+        self.task_in(ti, "ANALYZING", to=self.at)
+        body = self.refused(post(f"/exec/task-ins/{ti}/queue", {"user": "u"}, to=self.at), 40916)
+        self.assertEqual(body["message"], "It is ANALYZING, and waits in no queue; wait.")
+        self.ok(post(f"/exec/task-ins/{ti}/cancel", to=self.at))
+        self.task_finished(ti, to=self.at)
+
     def test_kept_while_it_is_used(self):
         self.put("used")
         task = self.ok(post("/task", self.config(analyzer="used"), to=self.at))["taskId"]
