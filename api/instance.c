@@ -79,8 +79,8 @@ static void write_executors(struct buf *b, const struct task_read *k, const stru
   j_i64(b, "executions", n);
   j_key(b, "executors");
   j_open(b, '[');
-  for (size_t i = 0; i < k->n; i++)
-    if (k->attempt[i].owner) write_executor(b, &by, k->attempt[i].owner, host_of(hosts, k->attempt[i].owner), k->attempt[i].epoch);
+  for (const struct attempt_row *a = k->attempt; a < k->attempt + k->n; a++)
+    if (a->owner) write_executor(b, &by, a->owner, host_of(hosts, a->owner), a->epoch);
   if (newest) write_executor(b, &by, k->row.ran_by, host_of(hosts, k->row.ran_by), now);
   j_close(b, ']');
 }

@@ -186,6 +186,7 @@ void row_attempt(struct buf *b, const struct attempt_row *row, const char *host)
   j_i64(b, "attempt", row->epoch);
   j_i64(b, "runNo", row->run_no ? row->run_no : 1);
   j_text(b, "end", row->why);
+  if (said_name((enum task_said)row->said)) j_text(b, "verdict", said_name((enum task_said)row->said));
   if (row->owner) j_i64(b, "memberId", row->owner);
   j_text(b, "host", host);
   j_text(b, "errorMsg", row->error ? row->error : "");

@@ -280,7 +280,8 @@ static const struct executor *executor_at(const struct defs *d, const char *type
 }
 
 /* What this node knows of a definition besides what is written in it. Whether it can run here is asked of the newest version of
- * its executor; version (0: that one, too) is the one whose settings and class of slots count. mu is not held: whoever is asked here may have a lock. */
+ * its executor; version (0: that one, too) is the one whose settings and class of slots count. mu is not held:
+ * whoever is asked here may have a lock. */
 static void place(struct defs *d, struct task_def *t, int64_t version) {
   const struct executor *own = executor_at(d, t->type, version);
   t->executor = executor_at(d, t->type, 0);

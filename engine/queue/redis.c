@@ -531,7 +531,8 @@ static bool redis_pops(struct queue *base, uint16_t list) {
 }
 
 static const struct queue_ops redis_ops = {
-    .lists = redis_lists_of, .lists_changed = redis_lists_changed, .pops = redis_pops, .lengths = redis_lengths, .forget = redis_forget,
+    .lists = redis_lists_of, .lists_changed = redis_lists_changed, .pops = redis_pops, .lengths = redis_lengths,
+    .forget = redis_forget,
     .set_node = redis_set_node, .close = redis_close, .push = redis_push, .pop = redis_pop,
     .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .turn = redis_turn, .health = redis_health, .wake = redis_wake,
     .nudge = redis_nudge, .depth = redis_depth,

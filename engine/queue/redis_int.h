@@ -40,7 +40,7 @@ struct link {
   redisContext *c;           /* belongs to its user; NULL = away */
   redisContext *fresh;       /* from here on under mu: made, not taken yet */
   bool wanted, failed;       /* failed: the dial of this outage did not work */
-  bool refused;              /* it answers a dial but no command: a dial alone does not prove that it is back. Of push: redis_lists_prove() */
+  bool refused;              /* it answers a dial but no command: a dial alone proves nothing; redis_lists_prove() */
   unsigned tries;
   int64_t at_us;             /* no dial before this time */
   int64_t client;            /* the number of c or of fresh at the server; 0 = not known */

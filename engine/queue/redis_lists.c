@@ -333,7 +333,8 @@ static bool is_gone(const redisReply *r, const int64_t *ti, size_t n) {
 }
 
 /* Of hints of this page: the last one stands nearest to the end at which LREM begins. False: the connection is gone. */
-static bool page_drop(struct redis_queue *q, const char *key, const redisReply *page, const int64_t *ti, size_t n, size_t *dropped) {
+static bool page_drop(struct redis_queue *q, const char *key, const redisReply *page, const int64_t *ti, size_t n,
+                      size_t *dropped) {
   size_t m = 0;
   bool ok = true;
   for (size_t i = page->elements; ok && i-- > 0;)

@@ -73,7 +73,8 @@ static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t 
   struct wr_err err;
   bool other = !ref->inl && t->version != b->version, former = executor != 0 && executor != b->executor;
   if (t->state == TASK_NONE || (!other && !former)) return STORE_OK;
-  enum store_rc rc = defs_store_rc(other ? defs_task(s->env->defs, ref->task_id, t->version, s->env->defs_version, &def, &err) : WR_OK);
+  enum wr_rc got = other ? defs_task(s->env->defs, ref->task_id, t->version, s->env->defs_version, &def, &err) : WR_OK;
+  enum store_rc rc = defs_store_rc(got);
   if (rc != STORE_OK) return rc;
   *own = other ? def_policy(ref, def) : *b->pol;
   *out = own;

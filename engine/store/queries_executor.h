@@ -1,8 +1,9 @@
 /* The part of queries.h about executors and analyzers that were registered, which alone includes it. Private to engine/store.
  *
  * A delete of an executor looks for a user of it in all definitions: that scans, and it is no accident. ?1: the type; ?2: how the
- * type stands in the inline tasks of a node. Tasks of a flow that lives are pinned to the version that was current when their node
- * started: a definition that had the type at any time since the flow was made counts, however it is saved now. Of an analyzer ?2 is how its name stands in a taskConfig; ?1 is not looked at. */
+ * type stands in the inline tasks of a node. Tasks of a flow that lives are pinned to the version that was current when their
+ * node started: a definition that had the type at any time since the flow was made counts, however it is saved now. Of an
+ * analyzer ?2 is how its name stands in a taskConfig; ?1 is not looked at. */
 #ifndef STORE_QUERIES_EXECUTOR_H
 #define STORE_QUERIES_EXECUTOR_H
 

@@ -103,8 +103,8 @@ void sq_dropped_put(struct sq *s, int64_t ti) {
   pthread_mutex_unlock(&s->dropped.mu);
 }
 
-/* Tasks of which nothing is left. A batch that deletes others takes them with it; else the checkpoint thread does. A row that stays
- * all the same is found by the next start. */
+/* Tasks of which nothing is left. A batch that deletes others takes them with it; else the checkpoint thread does. A row that
+ * stays all the same is found by the next start. */
 static int gone_over(struct sq *s) {
   int64_t ti[64];
   size_t n;

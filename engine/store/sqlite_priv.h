@@ -163,6 +163,7 @@ int sq_run_id(struct sq *s, int stmt, int64_t id);                /* of sqlite_r
 enum store_rc sq_put_flow(struct sq *s, struct flow_write *f, int64_t version);
 enum store_rc sq_put_node(struct sq *s, const struct node_write *n);
 enum store_rc sq_put_task(struct sq *s, struct task_write *t);
+enum store_rc sq_put_said(struct sq *s, const struct attempt_said *a);
 enum store_rc sq_put_attempt(struct sq *s, const struct attempt_row *r);
 enum store_rc sq_missing(const char *what, int64_t id);
 /* sqlite_async.c */

@@ -137,6 +137,26 @@ class Tasks(Here):
         body = self.refused(post("/flow", {"flowName": "f", "flowNodes": [node]}, to=self.at), 42221)
         self.assertEqual(body["data"]["path"], "/flowNodes/0/tasks/0/taskConfig/analyzer")
 
+    def test_the_history_says_what_was_said(self):
+        (self.dir / "half").write_text('#!/bin/sh\n[ $WEIR_ATTEMPT = 1 ] && echo \'{"verdict":"retry","message":"half a page"}\' > "$WEIR_OUTPUT" '
+                                       '|| echo \'{"verdict":"failed"}\' > "$WEIR_OUTPUT"\n')
+        os.chmod(self.dir / "half", 0o755)
+        self.put("half", location=["half"])
+        config = {"analyzer": "half", "attempts": 2, "backoff": {"base": "10ms"}}
+        ti = self.ok(post("/exec/task", {"taskType": "ECHO", "taskContent": "x", "taskConfig": config}, to=self.at))["tiId"]
+        task = self.task_finished(ti, to=self.at)
+        self.assertEqual([(a["attempt"], a["end"], a["verdict"], a["errorMsg"]) for a in task["history"]],
+                         [(1, "OK", "retry", "half a page"), (2, "OK", "failed", "")])
+        config = {"analyzer": {"type": "exit-code", "ok": [3]}, "attempts": 1}
+        ti = self.ok(post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 4", "taskConfig": config}, to=self.at))["tiId"]
+        (only,) = self.task_finished(ti, to=self.at)["history"]
+        self.assertEqual((only["end"], only["verdict"]), ("FAIL", "failed"))
+        self.assertIn("The exit code 4", only["errorMsg"])
+        config = {"analyzer": {"type": "exit-code", "ok": [4]}}
+        ti = self.ok(post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 4", "taskConfig": config}, to=self.at))["tiId"]
+        (only,) = self.task_finished(ti, to=self.at)["history"]
+        self.assertNotIn("verdict", only)
+
     def test_its_queue_cannot_change_meanwhile(self):
         (self.dir / "slow").write_text("#!/bin/sh\nsleep 600\n")
         os.chmod(self.dir / "slow", 0o755)

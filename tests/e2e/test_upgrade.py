@@ -86,7 +86,7 @@ class Kept(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn(f"has schema {RELEASES[release]}, this weir needs {SCHEMA}\n", done.stdout)
         self.assertEqual("  0002_installation.sql\n" in done.stdout, RELEASES[release] < 2)
-        self.assertIn("  0004_beside.sql\n  0005_async.sql\n  0006_queues.sql\n  0007_counted.sql\n  0008_s3.sql\n  0009_s3_more.sql\n  0010_view.sql\n", done.stdout)
+        self.assertIn("  0004_beside.sql\n  0005_async.sql\n  0006_queues.sql\n  0007_counted.sql\n  0008_s3.sql\n  0009_s3_more.sql\n  0010_verdicts.sql\n", done.stdout)
         self.assertIn(f"Nothing was changed. Make a backup before you migrate: no weir before schema {db.oldest} starts", done.stdout)
         self.assertEqual(db.ask("SELECT * FROM schema_version"), before)
 

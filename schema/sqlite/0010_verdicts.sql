@@ -1,6 +1,9 @@
 -- Weir, schema 10, SQLite.
 -- oldest: 9
 --
+-- What the analyzer said of the attempt: enum task_said; only where it was not that it is done.
+ALTER TABLE task_attempt ADD COLUMN verdict INTEGER NOT NULL DEFAULT 0;
+--
 -- Stand-alone tasks as S1 shows them. What is deleted, analysed or waits for what it has added runs (1).
 DROP VIEW IF EXISTS async_task_record;
 CREATE VIEW async_task_record AS

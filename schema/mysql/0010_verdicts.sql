@@ -1,6 +1,9 @@
 -- Weir, schema 10, MySQL/MariaDB.
 -- oldest: 9
 --
+-- What the analyzer said of the attempt: enum task_said; only where it was not that it is done.
+ALTER TABLE task_attempt ADD COLUMN verdict TINYINT UNSIGNED NOT NULL DEFAULT 0;
+--
 -- Stand-alone tasks as S1 shows them. What is deleted, analysed or waits for what it has added runs (1).
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW async_task_record AS
   SELECT a.ti_id AS id, CONVERT(a.user_name USING utf8mb4) AS uid, a.task_name AS name, a.task_type AS task_type, i.params AS params,
