@@ -40,7 +40,7 @@ struct cached {
   struct task_def *task;              /* its own, when it is inline: then no other cache has it */
   struct task_bind bind;
   struct alone *alone;
-  struct task_policy *own;            /* of a saved definition where a job, or a former version of its executor, says more; else NULL */
+  struct task_policy *own;            /* of a saved definition in a job, or with a former executor; else NULL */
   uint32_t stored_epoch; enum task_state stored_state; struct task_wished stored_wished;   /* as its row says */
 };
 /* The user of all clean-ups and analyses: no name that a user may have, so no row matches. Clean-ups cost, and are not limited;
