@@ -38,6 +38,7 @@ struct api_opts {
   int64_t request_us;             /* how long all waits of a request together may take; 0 = LIMIT_REQUEST_US */
   void (*health)(void *ctx, struct health *out); /* for /readyz; any thread, never waits. NULL = all is well */
   enum hints_told (*hints)(void *ctx, hints_each *each, void *to);   /* any thread, bounded; NULL = there are no lists */
+  bool (*forget)(void *ctx, const int64_t *ti, size_t n);            /* hints of these tasks; as hints. False: Redis is away */
   void *ctx;
 };
 enum wr_rc api_start(const struct api_opts *o, struct api **out, struct wr_err *err) WR_MUST;

@@ -37,7 +37,7 @@ static enum wr_rc answer_new(struct call *c, const struct req_task *t) {
                             .start_at_us = t->start_at_us, .run_no = 1, .context_len = t->spec->context_len};
   struct hosts hosts;
   hosts_open(&hosts, &c->api->view);
-  struct row_beside beside = {.alone = &alone, .host = host_of(&hosts, t->t.owner)};
+  struct row_beside beside = {.alone = &alone, .host = host_of(&hosts, t->t.owner), .types = c->api->o.executors};
   j_open(c->out, '{');
   row_task_fields(c->out, &row, def, &beside, ROW_FULL);
   report_fields(c->out, &(struct report_row){0}, &row.t, &alone);

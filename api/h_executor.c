@@ -159,14 +159,20 @@ static enum wr_rc check_name(struct call *c, const struct executor_post *p) {
   return wr_err_at(&c->err, WR_EXISTS, "/executorType", "%s is a task type of this server: choose another name.", p->type);
 }
 
-/* The default analyzer of its tasks. */
-static enum wr_rc check_analyzer(struct call *c, const struct executor_post *p) {
+static enum wr_rc check_named(struct call *c, const char *name, const char *path) {
   const struct executor *x = NULL;
-  if (!p->analyzer || p->analyzer->kind != ANALYZER_NAMED) return WR_OK;
-  enum wr_rc rc = defs_analyzer_find(c->api->o.defs, p->analyzer->name, &x, &c->err);
+  enum wr_rc rc = defs_analyzer_find(c->api->o.defs, name, &x, &c->err);
   if (rc != WR_OK || x) return rc;
-  return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/analyzer", "There is no analyzer %s: register it first (POST /analyzer).",
-                   p->analyzer->name);
+  return wr_err_at(&c->err, WR_OUT_OF_RANGE, path, "There is no analyzer %s: register it first (POST /analyzer).", name);
+}
+
+/* The default analyzer of its tasks, in its own field or in the config. */
+static enum wr_rc check_analyzer(struct call *c, const struct executor_post *p) {
+  const json_t *in_config = p->kind == ADDED_EXECUTOR ? json_object_get(p->config, "analyzer") : NULL;
+  bool named = p->analyzer && p->analyzer->kind == ANALYZER_NAMED;
+  enum wr_rc rc = named ? check_named(c, p->analyzer->name, "/analyzer") : WR_OK;
+  if (rc != WR_OK || !json_is_string(in_config)) return rc;
+  return check_named(c, json_string_value(in_config), "/config/analyzer");
 }
 
 static enum wr_rc save(struct call *c, enum added_kind kind, struct key_write *key) {

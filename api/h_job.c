@@ -134,6 +134,7 @@ static bool is_key(const char *s, size_t n) { return n >= 1 && n <= LIMIT_KEY_CH
 
 static enum wr_rc read_head(struct call *c, json_t *const v[J__N], struct job_load *j) {
   const char *key = json_string_value(v[J_KEY]), *name = json_string_value(v[J_NAME]);
+  if (!v[J_KEY]) return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/jobKey", "jobKey is required.");
   const char *failure = v[J_FAILURE] ? json_string_value(v[J_FAILURE]) : "fail";
   if (!is_key(key, json_string_length(v[J_KEY])))
     return wr_err_at(&c->err, WR_OUT_OF_RANGE, "/jobKey", "jobKey must be 1 to %d visible ASCII characters.", LIMIT_KEY_CHARS);
@@ -169,7 +170,7 @@ static enum wr_rc make(struct call *c, json_t *const v[J__N]) {
 }
 
 enum wr_rc h_job_make(struct call *c) {
-  static const struct body_field field[J__N] = {[J_KEY] = {"jobKey", JSON_STRING, true},
+  static const struct body_field field[J__N] = {[J_KEY] = {"jobKey", JSON_STRING, false},
     [J_NAME] = {"jobName", JSON_STRING, false}, [J_CLOSED] = {"closed", JSON_TRUE, false},
     [J_FAILURE] = {"childFailure", JSON_STRING, false}, [J_TASKS] = {"tasks", JSON_ARRAY, false}};
   json_t *v[J__N] = {0}, *closed = json_object_get(c->body, "closed");
@@ -326,6 +327,13 @@ static bool any_left(const struct job_left *l) { return l->tasks + l->attempts +
 enum { LOOK_MS = 10 };
 #define LOGS_GO_US 10000000           /* logs are removed behind the commit, by a thread of their own */
 
+/* A list that no member pops would keep them for ever. While Redis is away the lists may be lost as well. */
+static enum wr_rc forget_hints(struct call *c, const struct job_had *had) {
+  const struct api_opts *o = &c->api->o;
+  if (o->forget && !o->forget(o->ctx, had->ti, had->n)) log_warn("job.hints", L_INT("job_id", c->id));
+  return WR_OK;
+}
+
 /* It is gone: looks again for rows of each task that there was. Those of logs and contexts go a moment later. */
 static enum wr_rc look_again(struct call *c, struct removal *x) {
   int64_t until = clock_mono_us() + LOGS_GO_US;
@@ -336,7 +344,8 @@ static enum wr_rc look_again(struct call *c, struct removal *x) {
     struct reader *r = call_reader(c);
     rc = r ? reader_job_rows(r, x->had->ti, x->had->n, &x->left, &c->err) : c->err.code;
     reader_put(r);
-    if (rc != WR_OK || !any_left(&x->left)) return rc;
+    if (rc != WR_OK) return rc;
+    if (!any_left(&x->left)) return forget_hints(c, x->had);
     if (x->left.tasks + x->left.attempts + x->left.children > 0 || clock_mono_us() >= until) break;
     (void)poll(NULL, 0, LOOK_MS);
   }

@@ -155,7 +155,8 @@ static enum wr_rc write_tasks(struct call *c, const struct task_list *l, int64_t
   for (size_t i = 0; rc == WR_OK && i < l->n; i++) {
     struct task_def *def = flow_task_def(c->api->o.defs, &l->row[i], in.def, in.row.bases);
     j_open(c->out, '{');
-    struct row_beside beside = {NULL, flow_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by), &in};
+    struct row_beside beside = {NULL, flow_run_no(in.row.bases, l->row[i].ti), host_of(&hosts, l->row[i].ran_by), &in,
+                                c->api->o.executors};
     row_task_fields(c->out, &l->row[i], def, &beside, ROW_BRIEF);
     report_fields(c->out, &l->report[i], &l->row[i].t, NULL);
     row_tree(c->out, tree_list_get(&l->trees, l->row[i].ti));

@@ -91,7 +91,7 @@ static enum wr_rc write_one(struct call *c, const struct listed *x, struct seen 
   if (rc != WR_OK) return rc;
   const struct flow_read *in = x->row.fi != 0 ? &seen->flow.in : NULL;
   struct row_beside beside = {x->is_alone ? &x->alone : NULL, in ? flow_run_no(in->row.bases, x->row.ti) : 0,
-                              host_of(&seen->hosts, x->row.ran_by), in};
+                              host_of(&seen->hosts, x->row.ran_by), in, c->api->o.executors};
   /* what is shown of a stand-alone task stands beside its row; only `why` asks for its definition */
   bool needed = !x->is_alone || x->row.t.state == TASK_QUEUED;
   struct task_def *def = needed ? flow_task_def(c->api->o.defs, &x->row, in ? in->def : NULL, in ? in->row.bases : NULL) : NULL;

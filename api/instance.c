@@ -54,27 +54,34 @@ static void write_history(struct buf *b, const struct task_read *k, struct hosts
 /* What was handed back is no execution: it costs no try. */
 static bool counts(const struct attempt_row *a) { return !a->why || strcmp(a->why, "HANDBACK") != 0; }
 
-static void write_executor(struct buf *b, int64_t member, const char *host, uint32_t attempt) {
+/* All attempts of an instance run the version with which it was made. type NULL: none that was registered at run time. */
+struct ran { const char *type; int64_t version; };
+
+static void write_executor(struct buf *b, const struct ran *by, int64_t member, const char *host, uint32_t attempt) {
   j_open(b, '{');
   j_i64(b, "memberId", member);
   j_text(b, "host", host);
   j_i64(b, "attempt", attempt);
+  if (by->type) j_text(b, "executorType", by->type);
+  if (by->type) j_i64(b, "executorVersion", by->version);
   j_close(b, '}');
 }
 
 /* Who ran each of its attempts; the newest one has no row of its own while it runs, nor when nothing followed it. */
-static void write_executors(struct buf *b, const struct task_read *k, struct hosts *hosts) {
+static void write_executors(struct buf *b, const struct task_read *k, const struct task_def *def, struct hosts *hosts) {
   const struct task *t = &k->row.t;
   uint32_t now = task_attempt_of(t->epoch);
   bool told = k->n > 0 && k->attempt[k->n - 1].epoch == now, newest = now > 0 && !told && k->row.ran_by;
+  const char *type = k->is_alone ? k->alone.type : def ? def->type : NULL;
+  const struct ran by = {k->row.executor ? type : NULL, k->row.executor};
   int64_t n = newest;
   for (size_t i = 0; i < k->n; i++) n += counts(&k->attempt[i]);
   j_i64(b, "executions", n);
   j_key(b, "executors");
   j_open(b, '[');
-  for (size_t i = 0; i < k->n; i++)
-    if (k->attempt[i].owner) write_executor(b, k->attempt[i].owner, host_of(hosts, k->attempt[i].owner), k->attempt[i].epoch);
-  if (newest) write_executor(b, k->row.ran_by, host_of(hosts, k->row.ran_by), now);
+  for (const struct attempt_row *a = k->attempt; a < k->attempt + k->n; a++)
+    if (a->owner) write_executor(b, &by, a->owner, host_of(hosts, a->owner), a->epoch);
+  if (newest) write_executor(b, &by, k->row.ran_by, host_of(hosts, k->row.ran_by), now);
   j_close(b, ']');
 }
 
@@ -88,7 +95,7 @@ enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const 
     struct hosts hosts;
     hosts_open(&hosts, &c->api->view);
     struct row_beside beside = {k->is_alone ? &k->alone : NULL, flow_run_no(in.row.bases, k->row.ti),
-                                host_of(&hosts, k->row.ran_by), &in};
+                                host_of(&hosts, k->row.ran_by), &in, c->api->o.executors};
     struct task_def *def = flow_task_def(c->api->o.defs, &k->row, in.def, in.row.bases);
     j_open(c->out, '{');
     row_task_fields(c->out, &k->row, def, &beside, ROW_FULL);
@@ -99,7 +106,7 @@ enum wr_rc instance_write_task(struct call *c, const struct task_read *k, const 
     row_why(c->out, why_task_of(why, &k->row, def, beside.alone, &of));
     why_close(why);
     if (changed) j_bool(c->out, "changed", *changed);
-    if (k->with_history) write_executors(c->out, k, &hosts);
+    if (k->with_history) write_executors(c->out, k, def, &hosts);
     if (k->with_history) write_history(c->out, k, &hosts);
     j_close(c->out, '}');
     hosts_close(&hosts);

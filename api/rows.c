@@ -99,9 +99,18 @@ static void task_queue_fields(struct buf *b, int64_t ti, const struct task_def *
 }
 
 /* Of an attempt, with what its node says. */
+/* An inline task has no definition here: its own config counts, then that of the version of its executor. */
+static int64_t inline_timeout(const struct task_row *row, const struct row_beside *beside) {
+  int64_t us = config_timeout_us(beside->alone->config);
+  if (us || !row->executor || !beside->types || !beside->alone->type) return us;
+  const struct executor *x = registry_find(beside->types, beside->alone->type, row->executor);
+  if (!x) x = registry_find(beside->types, beside->alone->type, 0); /* another member knows that version */
+  return x && x->added ? config_timeout_us(x->added->config) : 0;
+}
+
 static int64_t run_timeout(const struct task_row *row, const struct task_def *def, const struct row_beside *beside) {
   const struct flow_read *of = beside->of;
-  if (!def) return beside->alone ? config_timeout_us(beside->alone->config) : 0;
+  if (!def) return beside->alone ? inline_timeout(row, beside) : 0;
   const struct dag *dag = of && of->def ? of->def->dag : NULL;
   int64_t first = dag && of->row.bases ? run_base_of_task(of->row.bases, row->ti) : -1;
   return first < 0 || row->ti - first >= dag->n_task ? def->timeout_us : def_timeout_us(&of->def->ref[row->ti - first], def);
@@ -190,6 +199,7 @@ void row_attempt(struct buf *b, const struct attempt_row *row, const char *host)
   j_i64(b, "attempt", row->epoch);
   j_i64(b, "runNo", row->run_no ? row->run_no : 1);
   j_text(b, "end", row->why);
+  if (said_name((enum task_said)row->said)) j_text(b, "verdict", said_name((enum task_said)row->said));
   if (row->owner) j_i64(b, "memberId", row->owner);
   j_text(b, "host", host);
   j_text(b, "errorMsg", row->error ? row->error : "");

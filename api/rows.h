@@ -20,6 +20,7 @@ struct flow_read;
 struct row_beside {
   const struct async_row *alone; uint32_t run_no; const char *host; /* NULL = not known */
   const struct flow_read *of;   /* its flow instance; NULL = none */
+  const struct registry *types; /* for what its executor says where an inline task says nothing */
 };
 void row_task_fields(struct buf *b, const struct task_row *row, const struct task_def *def, const struct row_beside *beside,
                      enum row_form form);

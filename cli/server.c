@@ -155,6 +155,10 @@ static enum hints_told hints(void *ctx, hints_each *each, void *to) {
   return node_hints(((const struct server *)ctx)->node, each, to);
 }
 
+static bool forget(void *ctx, const int64_t *ti, size_t n) {
+  return node_forget(((const struct server *)ctx)->node, ti, n);
+}
+
 static enum wr_rc start_api(struct server *s, struct wr_err *err) {
   const struct config *c = &s->cfg;
   struct api_opts a = {.listen = s->listen, .host = (const char *const *)c->v[OPT_HOST].many,
@@ -164,7 +168,7 @@ static enum wr_rc start_api(struct server *s, struct wr_err *err) {
                        .allow_executors = config_num(c, OPT_DEV) || config_num(c, OPT_ALLOW_EXECUTORS),
                        .shell_allowed = s->opts.shell == NODE_SHELL_ON,
                        .run_as = s->opts.roles & NODE_WORKER ? s->opts.run_as : NULL, .version = WEIR_VERSION,
-                       .request_us = s->opts.request_us, .health = health, .hints = hints, .ctx = s};
+                       .request_us = s->opts.request_us, .health = health, .hints = hints, .forget = forget, .ctx = s};
   enum wr_rc rc = api_start(&a, &s->api, err);
   if (rc) return rc;
   char address[OPT_LISTEN_ROOM];

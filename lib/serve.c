@@ -35,6 +35,11 @@ static enum hints_told hints(void *ctx, hints_each *each, void *to) {
   return h->node ? node_hints(h->node, each, to) : HINTS_AWAY;
 }
 
+static bool forget(void *ctx, const int64_t *ti, size_t n) {
+  const weir_t *h = ctx;
+  return h->node && node_forget(h->node, ti, n);
+}
+
 static void health(void *ctx, struct health *out) {
   weir_t *h = ctx;
   struct timespec until = mono_at(clock_mono_us() + HEALTH_WAIT_US);
@@ -91,7 +96,7 @@ enum wr_rc serve_begin(weir_t *h, struct wr_err *err) {
                              .dev = v[OPT_DEV].num, .allow_executors = v[OPT_DEV].num,
                              .shell_allowed = h->opts.shell == NODE_SHELL_ON, .version = WEIR_VERSION,
                              .guest = true, .threads = THREADS, .request_us = h->opts.request_us, .health = health,
-                             .hints = hints, .ctx = h};
+                             .hints = hints, .forget = forget, .ctx = h};
   sigfillset(&all);
   sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_SETMASK, &all, &was);

@@ -280,13 +280,14 @@ static const struct executor *executor_at(const struct defs *d, const char *type
 }
 
 /* What this node knows of a definition besides what is written in it. Whether it can run here is asked of the newest version of
- * its executor; version (0: that one, too) is the one whose settings count. mu is not held: whoever is asked here may have a lock. */
+ * its executor; version (0: that one, too) is the one whose settings and class of slots count. mu is not held:
+ * whoever is asked here may have a lock. */
 static void place(struct defs *d, struct task_def *t, int64_t version) {
   const struct executor *own = executor_at(d, t->type, version);
   t->executor = executor_at(d, t->type, 0);
   if (own && own->added) derive_again(t, own->added->config);
   t->policy.type = t->executor && t->executor->added ? t->executor->ops.name : NULL; /* lives as long as the registry */
-  t->policy.slot = d->types ? executor_slot(t->executor) : d->slot_of(t->type);
+  t->policy.slot = d->types ? executor_slot(own) : d->slot_of(t->type);
   t->policy.cleans_up = cleans_up(d, t);
   t->policy.calls = calls(t);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
@@ -427,6 +428,13 @@ enum wr_rc defs_place(struct defs *d, struct task_def *t, int64_t version, struc
   if (rc == WR_OK && version != 0) rc = defs_added_version(d, t->type, version, err);
   if (rc != WR_OK && rc != WR_NOT_FOUND && rc != WR_INTERNAL) return rc;
   place(d, t, version); /* a version that is not there any more: the newest, and its attempt says so */
+  return WR_OK;
+}
+
+enum wr_rc defs_slot(struct defs *d, const char *type, int64_t version, uint8_t *slot, struct wr_err *err) {
+  enum wr_rc rc = defs_added_version(d, type, version, err);
+  if (rc != WR_OK && rc != WR_NOT_FOUND && rc != WR_INTERNAL) return rc;
+  if (d->types) *slot = executor_slot(executor_at(d, type, version));
   return WR_OK;
 }
 

@@ -50,6 +50,9 @@ enum wr_rc defs_task_by(struct defs *d, struct reader *r, int64_t task_id, int64
  * whether its type cleans up. version: of its executor, which its instance has; 0 = the newest. t is nobody else's yet. The
  * runner's thread. It may have to look into the store: when that fails, nothing is filled in. */
 enum wr_rc defs_place(struct defs *d, struct task_def *t, int64_t version, struct wr_err *err) WR_MUST;
+/* The class of slots of that version of an executor; that of the newest when it is not there any more. The runner's thread;
+ * it may have to look into the store. */
+enum wr_rc defs_slot(struct defs *d, const char *type, int64_t version, uint8_t *slot, struct wr_err *err) WR_MUST;
 /* The analyzer of an instance of t that has that version of its executor (0: of none that was registered). NULL: none. */
 const struct analyzer *defs_analyzer_of(const struct defs *d, const struct task_def *t, int64_t version);
 /* Can this node call it, as far as the node's clerk knows? One that was registered and is not known here is called: the call

@@ -82,8 +82,10 @@ static enum wr_rc subtasks(const struct analyzer *a, const struct evidence *e, c
   }
   const json_t *list = root ? pointer_follow(root, a->text) : NULL;
   enum wr_rc rc = list ? WR_OK : nothing_there(a, root, v);
-  if (list) rc = analysis_tasks(list, &own, env, v, err);
-  if (list && !rc) v->kind = VERDICT_DONE;
+  bool array = json_is_array(list);
+  if (list && !array) rc = say(v, VERDICT_FAILED, "The result has no array at %.*s.", SHOWN_BYTES, *a->text ? a->text : "\"\"");
+  if (array) rc = analysis_tasks(list, &own, env, v, err);
+  if (array && !rc) v->kind = VERDICT_DONE;
   json_decref(root);
   return rc;
 }

@@ -755,6 +755,10 @@ enum hints_told node_hints(struct node *n, hints_each *each, void *to) {
   return queue_lengths(n->queue[NUDGE_QUEUE], each, to) ? HINTS_KNOWN : HINTS_AWAY;
 }
 
+bool node_forget(struct node *n, const int64_t *ti, size_t n_ti) {
+  return !n->lists || queue_forget(n->queue[NUDGE_QUEUE], ti, n_ti);
+}
+
 bool node_failed(const struct node *n) { return atomic_load(&n->failed); }
 struct store *node_store(const struct node *n) { return n->store; }
 struct defs *node_defs(const struct node *n) { return n->defs; }

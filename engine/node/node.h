@@ -95,6 +95,8 @@ void node_bury(struct node *n);
 
 void node_health(struct node *n, struct health *out);   /* any thread; waits RUNNER_HEALTH_WAIT_US at most */
 enum hints_told node_hints(struct node *n, hints_each *each, void *to);   /* any thread; waits for Redis, bounded */
+/* No hint of these tasks, ascending, stands in Redis any more. False: it does not say. Any thread; waits for Redis, bounded. */
+bool node_forget(struct node *n, const int64_t *ti, size_t n_ti);
 bool node_failed(const struct node *n);                 /* the node ends because it could not go on */
 struct store *node_store(const struct node *n);
 struct defs *node_defs(const struct node *n);

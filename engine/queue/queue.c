@@ -111,6 +111,7 @@ void queue_lists(struct queue *q, const struct queue_of *of) { q->ops->lists(q, 
 void queue_lists_changed(struct queue *q) { q->ops->lists_changed(q); }
 bool queue_pops(struct queue *q, uint16_t list) { return q->ops->pops(q, list); }
 bool queue_lengths(struct queue *q, hints_each *each, void *to) { return q->ops->lengths(q, each, to); }
+bool queue_forget(struct queue *q, const int64_t *ti, size_t n) { return q->ops->forget(q, ti, n); }
 enum queue_push queue_push(struct queue *q, const struct hint *h, size_t n, size_t *sent) {
   *sent = 0;
   return n == 0 ? QUEUE_SENT : q->ops->push(q, h, n, sent);

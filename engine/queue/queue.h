@@ -7,8 +7,8 @@
  *
  * One poller connection pops, one pusher connection does the rest; nudges come on a list per node in the same blocking pop. A
  * node alone needs none: its hints stay in the runner. push: the caller's one pusher thread. depth, lengths: any thread. pop: one
- * poller thread. The process ignores SIGPIPE. Nobody else may be inside push, nudge, wake, lengths or depth when queue_close() is
- * called; a pop may. */
+ * poller thread. The process ignores SIGPIPE. Nobody else may be inside push, nudge, wake, lengths, forget or depth when
+ * queue_close() is called; a pop may. */
 #ifndef QUEUE_H
 #define QUEUE_H
 #include <stdbool.h>
@@ -71,4 +71,7 @@ void queue_health(struct queue *q, struct health_part *out);
 size_t queue_depth(struct queue *q);
 /* How long each list of the installation is. name: of its class. False: Redis does not say. Waits as a push does. */
 bool queue_lengths(struct queue *q, hints_each *each, void *to);
+/* Takes the hints of these stand-alone tasks, ascending, out of all lists of the installation, also those that nobody pops.
+ * False: Redis does not say. Waits as a push does, for each thousand hints that there are. */
+bool queue_forget(struct queue *q, const int64_t *ti, size_t n);
 #endif

@@ -12,6 +12,7 @@ struct queue_ops {
   void (*lists_changed)(struct queue *q);
   bool (*pops)(struct queue *q, uint16_t list);
   bool (*lengths)(struct queue *q, hints_each *each, void *to);
+  bool (*forget)(struct queue *q, const int64_t *ti, size_t n);
   enum queue_push (*push)(struct queue *q, const struct hint *h, size_t n, size_t *sent);
   size_t (*pop)(struct queue *q, struct hint *out, size_t n, int64_t wait_us, bool *away);
   bool (*pop_nudge)(struct queue *q, int64_t wait_us, bool *away);

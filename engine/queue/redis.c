@@ -6,7 +6,8 @@
  *   AWAY --get--> wanted --dialer: connect, AUTH, SELECT, PING--> fresh --get--> in use --any error--> AWAY
  *
  * Between failures the dialer backs off with jitter, up to BACKOFF_MAX_US, and forgets the failures only when a real
- * command has worked: a Redis that answers PING but refuses every write (READONLY, WRONGTYPE, LOADING) is away too.
+ * command has worked: a Redis that answers PING but refuses every write (READONLY, WRONGTYPE, LOADING) is away too. The dialer
+ * sends such a command itself when a push was refused, since the next push may be long in coming.
  *
  * A pop is a request that may outlive the call: queue_wake ends the call while BLMPOP is under way, and the next pop reads
  * its answer (`owed`, `spare`). All waiting is poll(2) with a deadline; a read or write never waits longer than
@@ -140,7 +141,7 @@ static void bad_hint(struct redis_queue *q, const char *s, size_t n) {
   q->bad = 0;
 }
 
-static bool parse_hint(const char *s, size_t n, struct hint *out) {
+bool redis_hint_read(const char *s, size_t n, struct hint *out) {
   const char *colon = memchr(s, ':', n);
   if (!colon) return false;
   size_t head = (size_t)(colon - s), tail = n - head - 1;
@@ -157,7 +158,7 @@ static bool parse_hint(const char *s, size_t n, struct hint *out) {
 static bool pop_value(struct redis_queue *q, const redisReply *r, uint16_t list) {
   if (r->type != REDIS_REPLY_STRING || q->n_spare == POP_MAX) return false;
   q->spare[q->n_spare].list = list;
-  if (parse_hint(r->str, r->len, &q->spare[q->n_spare])) q->n_spare++;
+  if (redis_hint_read(r->str, r->len, &q->spare[q->n_spare])) q->n_spare++;
   else bad_hint(q, r->str, r->len);
   return true;
 }
@@ -381,7 +382,8 @@ static void nudge_run(struct redis_queue *q, redisContext *c, int64_t until_us) 
       how = redis_await(c, redis_after(COMMAND_US), -1, &r);
     bool ok = how == GOT && (r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_NIL);
     q->nudged = ok && r->type == REDIS_REPLY_STRING;
-    if (!ok) pop_lost(q, how == BROKEN ? LOSS_BROKEN : LOSS_AWAY, r && r->type == REDIS_REPLY_ERROR ? r->str : "no answer");
+    if (ok) redis_link_good(q, &q->pop);
+    else pop_lost(q, how == BROKEN ? LOSS_BROKEN : LOSS_AWAY, r && r->type == REDIS_REPLY_ERROR ? r->str : "no answer");
     if (r) freeReplyObject(r);
     int64_t left = until_us - clock_mono_us();
     if (!ok || left <= 0) return;
@@ -530,6 +532,7 @@ static bool redis_pops(struct queue *base, uint16_t list) {
 
 static const struct queue_ops redis_ops = {
     .lists = redis_lists_of, .lists_changed = redis_lists_changed, .pops = redis_pops, .lengths = redis_lengths,
+    .forget = redis_forget,
     .set_node = redis_set_node, .close = redis_close, .push = redis_push, .pop = redis_pop,
     .pop_nudge = redis_pop_nudge, .pop_end = redis_pop_end, .turn = redis_turn, .health = redis_health, .wake = redis_wake,
     .nudge = redis_nudge, .depth = redis_depth,

@@ -40,7 +40,7 @@ struct link {
   redisContext *c;           /* belongs to its user; NULL = away */
   redisContext *fresh;       /* from here on under mu: made, not taken yet */
   bool wanted, failed;       /* failed: the dial of this outage did not work */
-  bool refused;              /* it answers a dial but no command: a dial alone does not prove that it is back */
+  bool refused;              /* it answers a dial but no command: a dial alone proves nothing; redis_lists_prove() */
   unsigned tries;
   int64_t at_us;             /* no dial before this time */
   int64_t client;            /* the number of c or of fresh at the server; 0 = not known */
@@ -109,6 +109,7 @@ void redis_link_lost(struct redis_queue *q, struct link *l, enum loss loss, cons
 bool redis_push_send(struct redis_queue *q, bool appended);
 redisReply *redis_push_reply(struct redis_queue *q, int64_t until_us);
 bool redis_push_count(struct redis_queue *q, int64_t until_us, long long *out);
+bool redis_hint_read(const char *s, size_t n, struct hint *out);   /* list is left alone */
 void redis_hint_text(char out[HINT_BYTES], const struct hint *h);
 
 /* ---- redis_lists.c ---- */
@@ -116,11 +117,14 @@ void redis_lists_init(struct redis_queue *q, const char *install);
 void redis_lists_done(struct redis_queue *q);
 /* Under push_mu: up to PUSH_CHUNK hints of one list, by LPUSH or RPUSH. False: the connection is gone. */
 bool redis_lists_push(struct redis_queue *q, const char *how, const struct hint *h, size_t n, int64_t wait_us, size_t *sent);
+/* Dialer, with a connection that nobody else has: would a push be taken now? False: why not. */
+bool redis_lists_prove(const struct redis_queue *q, redisContext *c, char why[WHY_BYTES]);
 /* Poller, no pop under way: which lists it pops, when that is to be read again. NULL, or what is wrong. */
 const char *redis_lists_look(struct redis_queue *q, redisContext *c);
 void redis_lists_wake_key(const struct redis_queue *q, char out[WAKE_BYTES]);
 size_t redis_lists_keys(const struct redis_queue *q, const char **argv);   /* in their turn; argv: MINE_MAX */
 bool redis_lists_find(const struct redis_queue *q, const char *key, uint16_t *list);
+bool redis_forget(struct queue *base, const int64_t *ti, size_t n);
 bool redis_lengths(struct queue *base, hints_each *each, void *to);
 
 void *redis_dialer(void *arg);                                  /* the dialer's thread, until closing */

@@ -152,7 +152,8 @@ static bool handshake(const struct redis_where *w, redisContext *c, char why[WHY
   return handshake_step(c, 1, (const char *[]){"PING"}, "PONG", why);
 }
 
-static redisContext *dial(struct redis_queue *q, int64_t *client, char why[WHY_BYTES]) {
+/* prove: a Redis that answers the handshake may still refuse what is sent to it. */
+static redisContext *dial(struct redis_queue *q, bool prove, int64_t *client, char why[WHY_BYTES]) {
   const char *text = NULL;
   int fd = q->where.path ? dial_unix(q) : dial_tcp(q, &text);
   if (fd < 0) {
@@ -161,7 +162,7 @@ static redisContext *dial(struct redis_queue *q, int64_t *client, char why[WHY_B
     return NULL;
   }
   redisContext *c = redisConnectFd(fd);
-  bool ok = c && handshake(&q->where, c, why);
+  bool ok = c && handshake(&q->where, c, why) && (!prove || redis_lists_prove(q, c, why));
   *client = ok ? client_number(c) : 0;
   (void)dial_fd_set(q, -1); /* the dialer checks `closing` itself */
   if (!c) {
@@ -253,12 +254,14 @@ redisContext *redis_link_get(struct redis_queue *q, struct link *l, int64_t wait
   return c;
 }
 
-/* Dials one link; called and returns with mu held. */
+/* Dials one link; called and returns with mu held. Nobody may push for a long time, so the dialer itself proves that a push
+ * that was refused would be taken now; a poller never rests. */
 static void dial_link(struct redis_queue *q, struct link *l) {
   char why[WHY_BYTES] = "";
   int64_t client = 0;
+  bool prove = l == &q->push && l->refused;
   pthread_mutex_unlock(&q->mu);
-  redisContext *c = dial(q, &client, why);
+  redisContext *c = dial(q, prove, &client, why);
   pthread_mutex_lock(&q->mu);
   if (!c) {
     link_failed(q, l, why);
@@ -267,7 +270,7 @@ static void dial_link(struct redis_queue *q, struct link *l) {
   l->fresh = c;
   l->client = client;
   l->wanted = false;
-  if (!l->refused) is_back(q, l);
+  if (prove || !l->refused) is_back(q, l);
   pthread_cond_broadcast(&q->cv);
 }
 

@@ -3,6 +3,7 @@
  *   weir:P.part:q:CLASS    a list of hints; CLASS default:0 = the shared list, which was the only one in former versions
  *   weir:P:lists           the keys of all lists that were pushed to, LIMIT_HINT_LISTS at most: these are counted
  *   weir:P:gen             a number by chance, another one each time that set changes
+ *   weir:P.part:proof      a list of one, for a second: whether a push would be taken after one was refused
  *   weir:P:w:GEN           wakes a poller which knows the set as it was at GEN, and which wakes the next one so; it expires
  *
  * A push is one script, so that counting and pushing are one step. Nothing is counted beside the lists, so no count can drift.
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "map64.h"
 #include "mem.h"
 
 enum { LISTS_FRESH_US = 1000000, WAKE_TTL_S = 60 };
@@ -139,6 +141,39 @@ bool redis_lists_push(struct redis_queue *q, const char *how, const struct hint 
   return false;
 }
 
+/* The answer to one command on the way to a proof, or NULL and why. */
+static redisReply *proof_step(redisContext *c, int argc, const char **argv, char why[WHY_BYTES]) {
+  redisReply *r = NULL;
+  bool ok = redis_append(c, argc, argv) && redis_flush(c) && redis_await(c, redis_after(CONNECT_US), -1, &r) == GOT;
+  if (ok && r->type != REDIS_REPLY_ERROR) return r;
+  snprintf(why, WHY_BYTES, "%.100s", ok ? r->str : "no answer");
+  if (r) freeReplyObject(r);
+  return NULL;
+}
+
+/* What a push does, with no hint: a key of a wrong type is found, and a server that takes no writes refuses the LPUSH. */
+bool redis_lists_prove(const struct redis_queue *q, redisContext *c, char why[WHY_BYTES]) {
+  char max[24], most[24], gen[24], sha[SHA_BYTES] = "", key[KEY_BYTES];
+  uint64_t rnd;
+  rand_secret(&rnd, sizeof rnd);
+  snprintf(gen, sizeof gen, "%016llx", (unsigned long long)rnd);
+  snprintf(max, sizeof max, "%zu", q->max);
+  snprintf(most, sizeof most, "%d", LIMIT_HINT_LISTS);
+  snprintf(key, sizeof key, "weir:%s:proof", q->prefix);
+  struct { int argc; const char *argv[12]; } step[] = {
+    {3, {"SCRIPT", "LOAD", script}},
+    {12, {"EVALSHA", sha, "4", q->list, q->list, q->set, q->gen_key, max, most, gen, q->wake_keys, "LPUSH"}},
+    {3, {"LPUSH", key, "1"}},
+    {3, {"EXPIRE", key, "1"}}};
+  for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
+    redisReply *r = proof_step(c, step[i].argc, step[i].argv, why);
+    if (!r) return false;
+    if (i == 0) snprintf(sha, sizeof sha, "%s", r->type == REDIS_REPLY_STRING ? r->str : "");
+    freeReplyObject(r);
+  }
+  return true;
+}
+
 /* ---- which lists the poller pops ---- */
 
 static void mine_add(struct redis_queue *q, uint16_t list) {
@@ -250,6 +285,18 @@ static const char *shown(const char *key) {
   return !name ? NULL : strcmp(name, ":q:default:0") == 0 ? HINT_LIST_SHARED_NAME : name + 3;
 }
 
+/* SMEMBERS of the set; NULL: not known. Under push_mu, as all that follows. */
+static redisReply *all_lists(struct redis_queue *q) {
+  redisReply *set = NULL;
+  if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
+      redis_push_send(q, redis_append(q->push.c, 2, (const char *[]){"SMEMBERS", q->set})))
+    set = redis_push_reply(q, redis_after(COMMAND_US));
+  if (!set || set->type == REDIS_REPLY_ARRAY) return set;
+  redis_link_lost(q, &q->push, LOSS_AWAY, set->type == REDIS_REPLY_ERROR ? set->str : "unexpected answer");
+  freeReplyObject(set);
+  return NULL;
+}
+
 static bool lengths_of(struct redis_queue *q, const redisReply *set, hints_each *each, void *to) {
   size_t n = set->elements < LENGTHS_MOST ? set->elements : LENGTHS_MOST;
   bool ok = true;
@@ -268,16 +315,69 @@ static bool lengths_of(struct redis_queue *q, const redisReply *set, hints_each 
 
 bool redis_lengths(struct queue *base, hints_each *each, void *to) {
   struct redis_queue *q = (struct redis_queue *)base;
-  redisReply *set = NULL;
   pthread_mutex_lock(&q->push_mu);
-  if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
-      redis_push_send(q, redis_append(q->push.c, 2, (const char *[]){"SMEMBERS", q->set})))
-    set = redis_push_reply(q, redis_after(COMMAND_US));
-  bool ok = set && set->type == REDIS_REPLY_ARRAY;
-  if (set && !ok) redis_link_lost(q, &q->push, LOSS_AWAY, set->type == REDIS_REPLY_ERROR ? set->str : "unexpected answer");
-  ok = ok && lengths_of(q, set, each, to);
+  redisReply *set = all_lists(q);
+  bool ok = set && lengths_of(q, set, each, to);
   if (ok) redis_link_good(q, &q->push);
   if (set) freeReplyObject(set);
   pthread_mutex_unlock(&q->push_mu);
+  return ok;
+}
+
+/* ---- hints of tasks that are gone ---- */
+
+static bool is_gone(const redisReply *r, const int64_t *ti, size_t n) {
+  struct hint h;
+  return r->type == REDIS_REPLY_STRING && redis_hint_read(r->str, r->len, &h) && (h.fi & ~HINT_QUEUED) == 0 &&
+         bsearch(&h.ti, ti, n, sizeof *ti, wr_by_id) != NULL;
+}
+
+/* Of hints of this page: the last one stands nearest to the end at which LREM begins. False: the connection is gone. */
+static bool page_drop(struct redis_queue *q, const char *key, const redisReply *page, const int64_t *ti, size_t n,
+                      size_t *dropped) {
+  size_t m = 0;
+  bool ok = true;
+  for (size_t i = page->elements; ok && i-- > 0;)
+    if (is_gone(page->element[i], ti, n))
+      m++, ok = redis_append(q->push.c, 4, (const char *[]){"LREM", key, "-1", page->element[i]->str});
+  if (m > 0 && !redis_push_send(q, ok)) return false;
+  for (*dropped = 0; m > 0; m--) {
+    redisReply *r = redis_push_reply(q, redis_after(COMMAND_US));
+    if (!r) return false;
+    if (r->type == REDIS_REPLY_INTEGER && r->integer > 0) ++*dropped;
+    freeReplyObject(r);
+  }
+  return true;
+}
+
+/* From the end at which it is popped. Who pops meanwhile drops what this passes over. */
+static bool list_drop(struct redis_queue *q, const char *key, const int64_t *ti, size_t n) {
+  for (size_t at = 0, got = PUSH_CHUNK, dropped; got == PUSH_CHUNK; at += got - dropped) {
+    char from[24], to[24];
+    snprintf(from, sizeof from, "-%zu", at + PUSH_CHUNK);
+    snprintf(to, sizeof to, "-%zu", at + 1);
+    pthread_mutex_lock(&q->push_mu);
+    redisReply *page = NULL;
+    if (redis_link_get(q, &q->push, FIRST_DIAL_US, NULL) &&
+        redis_push_send(q, redis_append(q->push.c, 4, (const char *[]){"LRANGE", key, from, to})))
+      page = redis_push_reply(q, redis_after(COMMAND_US));
+    bool ok = page && page->type == REDIS_REPLY_ARRAY && page_drop(q, key, page, ti, n, &dropped);
+    got = ok ? page->elements : 0;
+    if (page) freeReplyObject(page);
+    pthread_mutex_unlock(&q->push_mu);
+    if (!ok) return false;
+  }
+  return true;
+}
+
+bool redis_forget(struct queue *base, const int64_t *ti, size_t n) {
+  struct redis_queue *q = (struct redis_queue *)base;
+  pthread_mutex_lock(&q->push_mu);
+  redisReply *set = all_lists(q);
+  pthread_mutex_unlock(&q->push_mu);
+  bool ok = set != NULL;
+  for (size_t i = 0; ok && i < set->elements; i++)
+    ok = set->element[i]->type != REDIS_REPLY_STRING || list_drop(q, set->element[i]->str, ti, n);
+  if (set) freeReplyObject(set);
   return ok;
 }

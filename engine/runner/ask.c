@@ -249,6 +249,8 @@ static void say_busy(struct req *q, const struct req_asked *of) {
   if (stops) (void)wr_err_set(&q->err, of->rc, "It is %s; wait.", of->state);
   else if (strcmp(of->state, shown_name(SHOWN_DELETE_FAILED)) == 0)
     (void)wr_err_set(&q->err, of->rc, "It is %s: DELETE it again, or with force=true.", of->state);
+  else if (q->ask && q->ask->ask == ASK_QUEUE && strcmp(of->state, shown_name(SHOWN_ANALYZING)) == 0)
+    (void)wr_err_set(&q->err, of->rc, "It is %s, and waits in no queue; wait.", of->state);
   else (void)wr_err_set(&q->err, of->rc, "It is %s, and its flow starts nothing any more.", of->state);
 }
 

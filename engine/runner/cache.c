@@ -135,12 +135,22 @@ struct cached *cache_add_alone(struct cache *c, struct run *run, struct task_def
   return e;
 }
 
+static struct task_policy *own_policy(struct cached *c) {
+  if (!c->own) {
+    c->own = wr_new(struct task_policy);
+    *c->own = c->task->policy;
+    c->bind.pol = c->own;
+  }
+  return c->own;
+}
+
 void cached_of_job(struct cached *c) {
   if (c->alone->job <= 0 || c->task->has_attempts || c->task->task_id == 0) return;
-  c->own = wr_new(struct task_policy);
-  *c->own = c->task->policy;
-  c->own->attempts = LIMIT_JOB_ATTEMPTS;
-  c->bind.pol = c->own;
+  own_policy(c)->attempts = LIMIT_JOB_ATTEMPTS;
+}
+
+void cached_in_slot(struct cached *c, uint8_t slot) {
+  if (slot != c->bind.pol->slot) own_policy(c)->slot = slot;
 }
 
 static void slice_forget(struct cache *c, struct cached *e) {

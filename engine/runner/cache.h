@@ -40,7 +40,7 @@ struct cached {
   struct task_def *task;              /* its own, when it is inline: then no other cache has it */
   struct task_bind bind;
   struct alone *alone;
-  struct task_policy *own;            /* of a task of a job whose saved definition does not say `attempts`; else NULL */
+  struct task_policy *own;            /* of a saved definition in a job, or with a former executor; else NULL */
   uint32_t stored_epoch; enum task_state stored_state; struct task_wished stored_wished;   /* as its row says */
 };
 /* The user of all clean-ups and analyses: no name that a user may have, so no row matches. Clean-ups cost, and are not limited;
@@ -51,6 +51,8 @@ struct cached {
 struct queue_view cached_queue(const struct cached *c, uint32_t task);
 /* The same by the policy of its own version, which is not that of the newest. */
 struct queue_view cached_queue_as(const struct cached *c, uint32_t task, const struct task_policy *pol);
+/* A version of its executor that is not the newest takes slots of its own class. */
+void cached_in_slot(struct cached *c, uint8_t slot);
 /* Of a task of a job: `attempts` is what a job says, where its definition says nothing. */
 void cached_of_job(struct cached *c);
 /* It stays for its report alone, and this batch has not changed it. */

@@ -429,12 +429,27 @@ enum wr_rc load_made_def(struct loader *l, const struct req_task *t, struct task
   return rc;
 }
 
+/* A saved definition stands in the cache with the newest version of its executor. */
+static enum store_rc own_slot(struct loader *l, const struct task_row *row, const struct task_def *def, uint8_t *slot) {
+  struct wr_err err;
+  uint32_t version = row->executor & LIMIT_EXECUTOR_VERSION;
+  *slot = def->policy.slot;
+  if (row->task_id == 0 || version == 0 || version == (uint32_t)defs_added_now(l->env->defs, def)) return STORE_OK;
+  return defs_store_rc(defs_slot(l->env->defs, def->type, version, slot, &err));
+}
+
 static enum store_rc from_task_row(struct loader *l, const struct task_row *row, const struct async_row *beside,
                                    struct cached **out) {
   static const struct queue_view nothing = {"", "", 0, 0, NULL};
   struct task_def *def;
+  uint8_t slot = 0;
   enum store_rc rc = alone_def(l, row, beside, &def);
   if (rc != STORE_OK) return rc;
+  rc = own_slot(l, row, def, &slot);
+  if (rc != STORE_OK) {
+    def_task_unref(def);
+    return rc;
+  }
   struct run *run = run_load_alone(l->cache->one, row->ti, &row->t);
   if (run == NULL) {
     log_error("runner.damaged_row", L_STR("row", "task_ins"), L_INT("id", row->ti));
@@ -450,6 +465,7 @@ static enum store_rc from_task_row(struct loader *l, const struct task_row *row,
   (*out)->stored_state = row->t.state;
   (*out)->stored_wished = task_wished(&row->t);
   cached_of_job(*out);
+  cached_in_slot(*out, slot);
   return STORE_OK;
 }
 

@@ -182,6 +182,20 @@ static void attempt_rows(struct runner *r) {
   }
 }
 
+/* Its row was written when its analysis began. */
+static void said_rows(struct runner *r) {
+  struct writer *w = &r->writer;
+  for (size_t i = 0; i < r->step.effects.n_task; i++) {
+    const struct eff_task *e = &r->step.effects.task[i];
+    const struct attempt *a = e->analysed ? e->result : NULL;
+    const struct verdict *v = a && a->analysis && a->end == ATTEMPT_OK ? &a->analysis->verdict : NULL;
+    if (!v || (v->kind != VERDICT_FAILED && v->kind != VERDICT_RETRY)) continue;
+    *WR_PUSH(w->said, w->b.n_said, w->cap_said) = (struct attempt_said){run_ti(e->r, e->task), a->analysis->attempt,
+      v->kind == VERDICT_RETRY ? SAID_RETRY : SAID_FAILED, v->message && *v->message ? v->message : NULL};
+  }
+  w->b.said = w->said;
+}
+
 static void former_rows(struct runner *r) {
   struct writer *w = &r->writer;
   for (size_t i = 0; i < w->n_former; i++) *WR_PUSH(w->b.attempt, w->b.n_attempt, w->cap_attempt) = w->former[i];
@@ -426,7 +440,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   struct writer *w = &r->writer;
   struct batch *b = &w->b;
   w->last = NULL;
-  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_key = b->n_async = b->n_gone = b->n_whose = b->n_rate = 0;
+  b->n_flow = b->n_node = b->n_task = b->n_attempt = b->n_said = b->n_key = b->n_async = b->n_gone = b->n_whose = b->n_rate = 0;
   b->n_note = b->n_unnote = b->n_job = b->n_tree = 0;
   key_rows(r);
   job_rows(r);
@@ -443,6 +457,7 @@ enum store_rc rows_make(struct runner *r, bool *any) {
   alone_rows(r);
   attempt_rows(r);
   former_rows(r);
+  said_rows(r);
   rate_rows(r);
   b->whose = w->whose;
   b->n_whose = w->n_whose;

@@ -82,6 +82,7 @@ void runner_free(struct runner *r) {
   free(r->writer.rates);
   free(r->writer.gone);
   free(r->writer.former);
+  free(r->writer.said);
   free(r->writer.whose);
   free(r->writer.trees);
   free(r->writer.notes);

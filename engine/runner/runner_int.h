@@ -49,6 +49,7 @@ struct writer {
   struct queue_rate *rates; size_t cap_rate;   /* batch.rate */
   struct count_note *notes; size_t cap_note;   /* batch.note; names are those of runs and queues */
   int64_t *unnotes; size_t cap_unnote;         /* batch.unnote */
+  struct attempt_said *said; size_t cap_said;  /* batch.said */
   struct attempt_row *former; size_t n_former, cap_former;  /* last attempts of tasks that are run again, in env.mem */
   struct whose_row *whose; size_t n_whose, cap_whose;   /* batch.whose; texts in env.mem */
   struct attempt *starts, **starts_tail;

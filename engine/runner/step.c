@@ -58,23 +58,29 @@ static enum store_rc drain(struct stepper *s, struct cached *c) {
   }
 }
 
-/* The policy of a task instance whose definition was changed after the instance was made: the instance keeps its version, and so
- * its class of slots. *out is not set when its version is the one bound now, or when nothing is known of the instance yet. */
+/* The policy of a task instance whose definition, or whose executor, was changed after the instance was made: the instance keeps
+ * its version, and so its class of slots. *out is not set when its versions are those bound now, or when nothing is known of the
+ * instance yet. */
 static enum store_rc pinned(struct stepper *s, const struct cached *c, uint32_t task, struct task_policy *own,
                             const struct task_policy **out) {
   if (run_alone(c->run)) return STORE_OK;
   uint32_t pattern = run_pattern(c->run, task);
   const struct task_ref *ref = &c->flow->ref[pattern];
   const struct task *t = &c->run->task[task].t;
+  const struct task_bind *b = &c->run->bind[pattern];
+  uint32_t executor = c->run->task[task].executor;
   struct task_def *def;
   struct wr_err err;
-  if (ref->inl || t->state == TASK_NONE || t->version == c->run->bind[pattern].version) return STORE_OK;
-  enum store_rc rc = defs_store_rc(defs_task(s->env->defs, ref->task_id, t->version, s->env->defs_version, &def, &err));
+  bool other = !ref->inl && t->version != b->version, former = executor != 0 && executor != b->executor;
+  if (t->state == TASK_NONE || (!other && !former)) return STORE_OK;
+  enum wr_rc got = other ? defs_task(s->env->defs, ref->task_id, t->version, s->env->defs_version, &def, &err) : WR_OK;
+  enum store_rc rc = defs_store_rc(got);
   if (rc != STORE_OK) return rc;
-  *own = def_policy(ref, def);
+  *own = other ? def_policy(ref, def) : *b->pol;
   *out = own;
-  def_task_unref(def);
-  return STORE_OK;
+  if (executor != 0 && own->type) rc = defs_store_rc(defs_slot(s->env->defs, own->type, executor, &own->slot, &err));
+  if (other) def_task_unref(def);
+  return rc;
 }
 
 /* The task is ANALYZING. An analyzer that this node cannot call (a program that it lacks, or may not start) is left to a member

@@ -166,11 +166,11 @@ static enum store_rc make_all(struct submit *s) {
   return rc;
 }
 
-/* The row of its Idempotency-Key: of one task its id, of several the first of the ids that were taken for them. */
+/* The row of its Idempotency-Key: of one task its id, of a list the first of the ids that were taken for it. */
 static void take_key(struct runner *r, const struct req *q) {
   if (!q->key) return;
   if (keys_job(q)) keys_take(&r->keys, q, q->job->job_id, 1);
-  else keys_take(&r->keys, q, q->n_task == 1 ? q->task[0].ti : q->first_id, q->n_task);
+  else keys_take(&r->keys, q, q->n_task == 1 && !q->listed ? q->task[0].ti : q->first_id, q->n_task);
 }
 
 enum store_rc submit(struct runner *r, struct ev *e) {
@@ -201,13 +201,13 @@ enum store_rc submit(struct runner *r, struct ev *e) {
 }
 
 /* An earlier request with this Idempotency-Key made them. Each that has a taskKey is found by that: it may have been there before
- * that request. */
+ * that request, and is replayed in both answers. */
 void submit_replayed(struct runner *r, struct req *q, int64_t first_id) {
   if (keys_job(q)) { q->job->job_id = first_id; return; }
   for (uint32_t i = 0; i < q->n_task; i++) {
     struct req_task *t = &q->task[i];
-    const struct alone_key *key = q->n_task > 1 ? alone_key_of(&r->alone_keys, t) : NULL;
-    t->replayed = true;
+    const struct alone_key *key = q->n_task > 1 || q->listed ? alone_key_of(&r->alone_keys, t) : NULL;
     t->ti = key && key->ti ? key->ti : first_id + i;
+    t->replayed = !q->listed || t->ti < first_id || t->ti >= first_id + q->n_task;
   }
 }

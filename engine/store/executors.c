@@ -19,7 +19,7 @@ static const struct table {
   [ADDED_EXECUTOR] = {Q_EXECUTORS_VERSION, Q_EXECUTORS, Q_EXECUTOR, Q_EXECUTOR_NOW, Q_EXECUTOR_LAST, Q_EXECUTORS_N,
     Q_EXECUTOR_FORMER, Q_EXECUTOR_INSERT, Q_EXECUTORS_RAISE, "executor", "/executorType", "\"taskType\":\"%s\"",
     LIMIT_ADDED_TYPES, {{Q_EXECUTOR_TASK, "task"}, {Q_EXECUTOR_FLOW, "flow"}, {Q_EXECUTOR_ALONE, "task instance"},
-     {Q_EXECUTOR_FLOW_INS, "flow instance"}}},
+     {Q_EXECUTOR_FLOW_INS, "flow instance"}, {Q_EXECUTOR_FLOW_TASK, "flow instance"}}},
   [ADDED_ANALYZER] = {Q_ANALYZERS_VERSION, Q_ANALYZERS, Q_ANALYZER, Q_ANALYZER_NOW, Q_ANALYZER_LAST, Q_ANALYZERS_N,
     Q_ANALYZER_FORMER, Q_ANALYZER_INSERT, Q_ANALYZERS_RAISE, "analyzer", "/analyzerType", "\"analyzer\":\"%s\"", LIMIT_ANALYZERS,
     {{Q_ANALYZER_TASK, "task"}, {Q_EXECUTOR_FLOW, "flow"}, {Q_ANALYZER_ALONE, "task instance"},

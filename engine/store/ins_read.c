@@ -234,7 +234,7 @@ enum wr_rc reader_attempts(struct reader *r, int64_t ti, attempt_row_fn *fn, voi
       .ti = cell_i64(&c.cell[0]), .epoch = cell_u32(&c.cell[1]), .owner = cell_i64(&c.cell[2]), .start_us = cell_us(&c.cell[3]),
       .end_us = cell_us(&c.cell[4]), .why = cell_text(&c.cell[5], NULL), .error = cell_text(&c.cell[6], NULL),
       .exit_code = cell_null(&c.cell[7]) ? -1 : fit_i32(cell_i64(&c.cell[7])), .signal = fit_i32(cell_i64(&c.cell[8])),
-      .run_no = cell_u32(&c.cell[9])};
+      .run_no = cell_u32(&c.cell[9]), .said = cell_u8(&c.cell[10])};
     if (fn(ctx, &row)) break;
   }
   return cursor_end(&c, WR_OK, err);

@@ -505,6 +505,18 @@ static enum store_rc write_attempts(struct my *s, struct batch *b) {
   return STORE_OK;
 }
 
+static enum store_rc write_said(struct my *s, struct batch *b) {
+  for (size_t i = 0; i < b->n_said; i++) {
+    const struct attempt_said *a = &b->said[i];
+    enum store_rc rc = run_statement(s, b, WANT_NOTHING, 0, 0);
+    if (rc) return rc;
+    buf_printf(&s->sql.b, "UPDATE task_attempt SET verdict=%d", (int)a->said);
+    if (a->message) sql_str(&s->sql, ",error_msg="), sql_text(&s->sql, s->run.m, a->message);
+    buf_printf(&s->sql.b, " WHERE ti_id=%lld AND epoch=%lu", (long long)a->ti, (unsigned long)a->epoch);
+  }
+  return STORE_OK;
+}
+
 /* Locks the lease against a reclaimer, renews it, and is the receipt. */
 static enum store_rc write_fence(struct my *s, struct batch *b) {
   enum store_rc rc = run_statement(s, b, WANT_FENCE, 0, 1);
@@ -523,6 +535,7 @@ static enum store_rc write_all(struct my *s, struct batch *b) {
   if (rc == STORE_OK) rc = insert_alone(s, b);
   if (rc == STORE_OK) rc = delete_alone(s, b);
   if (rc == STORE_OK) rc = write_attempts(s, b);
+  if (rc == STORE_OK) rc = write_said(s, b);
   if (rc == STORE_OK) rc = write_gone(s, b);
   if (rc == STORE_OK) rc = write_async(s, b);
   if (rc == STORE_OK) rc = write_trees(s, b);

@@ -156,7 +156,7 @@
   X(Q_INS_TASKS, "SELECT " TASK_COLS(D) " FROM task_ins" D(PRIMARY) " WHERE ti_id BETWEEN ?1 AND ?2 ORDER BY ti_id") \
   X(Q_OFFERS, "SELECT incarnation, types, users, host, slots, trouble, labels, drain_at IS NOT NULL, executors, roles " \
     "FROM engine_node WHERE state='LIVE'") \
-  X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal`, run_no " \
+  X(Q_ATTEMPTS, "SELECT ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, `signal`, run_no, verdict " \
     "FROM task_attempt WHERE ti_id=?1 ORDER BY epoch") \
   X(Q_RUN_TIMES, "SELECT i.ti_id, i.state, i." D(START) ", i." D(END) ", (SELECT SUM(" D(SPENT) ") FROM task_attempt t " \
     "WHERE t.ti_id=i.ti_id AND t.epoch>COALESCE(a.run_epoch,0)), EXISTS (SELECT 1 FROM task_attempt t WHERE t.ti_id=i.ti_id " \

@@ -1,7 +1,9 @@
 /* The part of queries.h about executors and analyzers that were registered, which alone includes it. Private to engine/store.
  *
  * A delete of an executor looks for a user of it in all definitions: that scans, and it is no accident. ?1: the type; ?2: how the
- * type stands in the inline tasks of a node. Of an analyzer ?2 is how its name stands in a taskConfig; ?1 is not looked at. */
+ * type stands in the inline tasks of a node. Tasks of a flow that lives are pinned to the version that was current when their
+ * node started: a definition that had the type at any time since the flow was made counts, however it is saved now. Of an
+ * analyzer ?2 is how its name stands in a taskConfig; ?1 is not looked at. */
 #ifndef STORE_QUERIES_EXECUTOR_H
 #define STORE_QUERIES_EXECUTOR_H
 
@@ -32,9 +34,12 @@
   X(Q_EXECUTOR_ALONE, "SELECT a.ti_id FROM task_alone l CROSS JOIN task_async a ON a.ti_id=l.ti_id " \
     "WHERE a.task_type=?1 LIMIT 1") \
   X(Q_EXECUTOR_FLOW_INS, "SELECT i.fi_id FROM task_flow_ins i" D(LIVE_FLOWS) " JOIN task_flow_history h ON " \
-    "h.flow_id=i.flow_id AND h.flow_version=i.flow_version " NODES_OF_H "WHERE " D(IS_LIVE) " AND (INSTR(n.tasks, ?2)>0 OR " \
-    "EXISTS (SELECT 1 FROM task_use u JOIN task t ON t.task_id=u.task_id WHERE u.flow_id=i.flow_id AND " \
-    "u.node_base=h.node_base AND t.task_type=?1)) LIMIT 1") \
+    "h.flow_id=i.flow_id AND h.flow_version=i.flow_version " NODES_OF_H "WHERE " D(IS_LIVE) " AND INSTR(n.tasks, ?2)>0 LIMIT 1") \
+  X(Q_EXECUTOR_FLOW_TASK, "SELECT " D(STRAIGHT) "i.fi_id FROM (SELECT task_id, MAX(task_version) last FROM task_history " \
+    "WHERE task_type=?1 GROUP BY task_id) k CROSS JOIN task_use u ON u.task_id=k.task_id CROSS JOIN task_flow_ins i" \
+    D(BY)("task_flow_ins_flow") " ON i.flow_id=u.flow_id CROSS JOIN task_flow_history h ON h.flow_id=i.flow_id AND " \
+    "h.flow_version=i.flow_version AND h.node_base=u.node_base WHERE i.state IN (1,2,3) AND NOT EXISTS (SELECT 1 FROM " \
+    "task_history t WHERE t.task_id=k.task_id AND t.task_version>k.last AND t.update_time<i.create_time) LIMIT 1") \
   X(Q_ANALYZERS_VERSION, "SELECT analyzers_version FROM definitions") \
   X(Q_ANALYZERS, "SELECT " ANALYZER_COLS " FROM analyzer WHERE current=1 ORDER BY analyzer_type") \
   X(Q_ANALYZER, "SELECT " ANALYZER_COLS " FROM analyzer WHERE analyzer_type=?1 AND analyzer_version=?2") \

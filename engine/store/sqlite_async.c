@@ -89,15 +89,28 @@ enum store_rc sq_put_async(struct sq *s, const struct batch *b) {
   return STORE_OK;
 }
 
-/* Tasks of which nothing is left. Only the batch that deletes others says so: a row that stays is found by the next start. */
+size_t sq_dropped_take(struct sq *s, int64_t *ti, size_t most) {
+  size_t n = 0;
+  pthread_mutex_lock(&s->dropped.mu);
+  while (n < most && s->dropped.n > 0) ti[n++] = s->dropped.v[--s->dropped.n];
+  pthread_mutex_unlock(&s->dropped.mu);
+  return n;
+}
+
+void sq_dropped_put(struct sq *s, int64_t ti) {
+  pthread_mutex_lock(&s->dropped.mu);
+  if (s->dropped.n < LIMIT_FORGETS) *WR_PUSH(s->dropped.v, s->dropped.n, s->dropped.cap) = ti;
+  pthread_mutex_unlock(&s->dropped.mu);
+}
+
+/* Tasks of which nothing is left. A batch that deletes others takes them with it; else the checkpoint thread does. A row that
+ * stays all the same is found by the next start. */
 static int gone_over(struct sq *s) {
   int64_t ti[64];
   size_t n;
   int rc = SQLITE_OK;
   do {
-    pthread_mutex_lock(&s->dropped.mu);
-    for (n = 0; n < sizeof ti / sizeof *ti && s->dropped.n > 0; n++) ti[n] = s->dropped.v[--s->dropped.n];
-    pthread_mutex_unlock(&s->dropped.mu);
+    n = sq_dropped_take(s, ti, sizeof ti / sizeof *ti);
     for (size_t i = 0; i < n && rc == SQLITE_OK; i++) rc = sq_run_id(s, RUN_GONE_OVER, ti[i]);
   } while (n > 0 && rc == SQLITE_OK);
   return rc;

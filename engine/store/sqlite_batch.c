@@ -168,6 +168,7 @@ static enum store_rc put_batch(struct sq *s, struct batch *b) {
   }
   if (rc == STORE_OK) rc = stale;
   for (size_t i = 0; i < b->n_attempt && rc == STORE_OK; i++) rc = sq_put_attempt(s, &b->attempt[i]);
+  for (size_t i = 0; i < b->n_said && rc == STORE_OK; i++) rc = sq_put_said(s, &b->said[i]);
   if (rc == STORE_OK) rc = sq_put_gone(s, b);
   if (rc == STORE_OK) rc = sq_put_async(s, b);
   if (rc == STORE_OK) rc = sq_put_trees(s, b);

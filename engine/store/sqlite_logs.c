@@ -145,13 +145,6 @@ static int drop_by(struct sq_logs *l, int which, int64_t ti) {
   return sq_run(w);
 }
 
-/* Its row of task_gone is in the other file, and goes with the next deletion there. */
-static void dropped(struct sq *s, int64_t ti) {
-  pthread_mutex_lock(&s->dropped.mu);
-  if (s->dropped.n < LIMIT_FORGETS) *WR_PUSH(s->dropped.v, s->dropped.n, s->dropped.cap) = ti;
-  pthread_mutex_unlock(&s->dropped.mu);
-}
-
 enum store_rc sq_logs_drop(struct logs *lg, int64_t ti, bool *more) {
   struct sq_logs *l = (struct sq_logs *)lg;
   int rc = sq_run(sq_stmt(&l->c, LOG_BEGIN));
@@ -160,6 +153,6 @@ enum store_rc sq_logs_drop(struct logs *lg, int64_t ti, bool *more) {
   if (rc == SQLITE_OK) rc = drop_by(l, LOG_DROP_CONTEXT, ti);
   if (rc == SQLITE_OK) rc = drop_by(l, LOG_DROP_PROGRESS, ti);
   enum store_rc out = ended(l, rc);
-  if (out == STORE_OK && !*more) dropped(l->s, ti);
+  if (out == STORE_OK && !*more) sq_dropped_put(l->s, ti);   /* its row of task_gone is in the other file */
   return out;
 }

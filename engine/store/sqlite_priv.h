@@ -144,6 +144,8 @@ enum wr_rc sq_migrate_files(struct sq *s, const struct migrate_watch *w, struct 
 /* MIGRATE_LOOK; without the lock. ahead: also whether these files could be changed. */
 enum wr_rc sq_look_at_schema(const char *path, const struct migrate_watch *w, bool ahead, struct wr_err *err);
 /* ---- sqlite_ckpt.c ---- */
+size_t sq_dropped_take(struct sq *s, int64_t *ti, size_t most);   /* any thread, as the next */
+void sq_dropped_put(struct sq *s, int64_t ti);
 void sq_ckpt_look(struct sq *s);                  /* any thread: looks at the files at once */
 enum wr_rc sq_ckpt_start(struct sq *s, struct wr_err *err);
 void sq_ckpt_stop(struct sq *s);
@@ -161,6 +163,7 @@ int sq_run_id(struct sq *s, int stmt, int64_t id);                /* of sqlite_r
 enum store_rc sq_put_flow(struct sq *s, struct flow_write *f, int64_t version);
 enum store_rc sq_put_node(struct sq *s, const struct node_write *n);
 enum store_rc sq_put_task(struct sq *s, struct task_write *t);
+enum store_rc sq_put_said(struct sq *s, const struct attempt_said *a);
 enum store_rc sq_put_attempt(struct sq *s, const struct attempt_row *r);
 enum store_rc sq_missing(const char *what, int64_t id);
 /* sqlite_async.c */

@@ -301,6 +301,17 @@ enum store_rc sq_put_task(struct sq *s, struct task_write *t) {
   return rc == SQLITE_OK ? STORE_OK : sq_fail(s, rc);
 }
 
+enum store_rc sq_put_said(struct sq *s, const struct attempt_said *a) {
+  sqlite3_stmt *w = sq_stmt(&s->run, RUN_ATTEMPT_SAID);
+  if (!w) return sq_fail(s, SQLITE_ERROR);
+  sq_int(w, 1, a->ti);
+  sq_int(w, 2, a->epoch);
+  sq_int(w, 3, a->said);
+  sq_text(w, 4, a->message);
+  int rc = sq_run(w);
+  return rc == SQLITE_OK ? STORE_OK : sq_fail(s, rc);
+}
+
 enum store_rc sq_put_attempt(struct sq *s, const struct attempt_row *r) {
   struct sq_bound *w = sq_bound(&s->run, RUN_ATTEMPT);
   if (!w) return sq_fail(s, SQLITE_ERROR);

@@ -82,6 +82,7 @@
   X(RUN_ALONE_DELETE, "DELETE FROM task_alone WHERE ti_id=?1") \
   X(RUN_ATTEMPT, "INSERT INTO task_attempt (ti_id, epoch, owner, start_time, end_time, why, error_msg, exit_code, signal, " \
     "run_no) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT (ti_id, epoch) DO NOTHING") \
+  X(RUN_ATTEMPT_SAID, "UPDATE task_attempt SET verdict=?3, error_msg=COALESCE(?4, error_msg) WHERE ti_id=?1 AND epoch=?2") \
   X(RUN_ASYNC_PLAIN, "INSERT INTO task_async (ti_id, create_time, task_name, task_type) VALUES (?1,?2,?3,?4)") \
   X(RUN_ASYNC_INSERT, "INSERT INTO task_async (ti_id, create_time, task_name, task_type, user_name, group_name, priority, " \
     "cpu_overhead, start_after, run_no, run_epoch, context, context_len, context_epoch, task_key, key_hash, task_config, " \

@@ -103,7 +103,7 @@ struct attempt_row {              /* task_attempt: an attempt that ended and was
   const char *why;                /* FAIL LOST TIMEOUT HANDBACK PAUSED NOT_NOW */
   const char *error;
   int32_t exit_code, signal;      /* of its process; -1 and 0 = NULL */
-  uint32_t run_no;                /* of the run that it was part of; 0 is written as 1 */
+  uint32_t run_no; uint8_t said;  /* of the run that it was part of, 0 is written as 1; said: read alone (store_trees.h) */
 };
 /* An idempotency key and what its first request made: rows first_id .. first_id + n - 1. It never changes, and is deleted when it
  * is older than LIMIT_KEY_AGE_US. */
@@ -120,7 +120,7 @@ struct batch {
   struct flow_write *flow; size_t n_flow;         /* ascending fi */
   struct node_write *node; size_t n_node;         /* ascending ni */
   struct task_write *task; size_t n_task;         /* ascending ti */
-  struct attempt_row *attempt; size_t n_attempt;
+  struct attempt_row *attempt; size_t n_attempt; const struct attempt_said *said; size_t n_said;
   struct key_write *key; size_t n_key;      /* ascending by strcmp(), each once; a key that is there already: STORE_RETRY */
   struct async_write *async; size_t n_async;      /* ascending ti; see store_async.h */
   const struct whose_row *whose; size_t n_whose; const struct tree_row *tree; size_t n_tree;  /* each replaces the one there is */

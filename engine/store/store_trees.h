@@ -19,6 +19,8 @@ struct tree_row {
   bool pass; int64_t pass_at;     /* the wish is being carried out: it has come to this task */
   int64_t total, live, failed, known;
 };
+/* What the analyzer said of an attempt whose row is there already. said: enum task_said; message NULL: its error stays. */
+struct attempt_said { int64_t ti; uint32_t epoch; uint8_t said; const char *message; };
 /* ---- the runner's writer, inside a batch ---- */
 /* *got: whether there is a row. */
 enum store_rc store_tree(struct store *s, int64_t ti, struct tree_row *out, bool *got) WR_MUST;

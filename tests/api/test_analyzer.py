@@ -166,6 +166,37 @@ class Tasks(Here):
         body = self.refused(post("/flow", {"flowName": "f", "flowNodes": [node]}, to=self.at), 42221)
         self.assertEqual(body["data"]["path"], "/flowNodes/0/tasks/0/taskConfig/analyzer")
 
+    def test_the_history_says_what_was_said(self):
+        (self.dir / "half").write_text('#!/bin/sh\n[ $WEIR_ATTEMPT = 1 ] && echo \'{"verdict":"retry","message":"half a page"}\' > "$WEIR_OUTPUT" '
+                                       '|| echo \'{"verdict":"failed"}\' > "$WEIR_OUTPUT"\n')
+        os.chmod(self.dir / "half", 0o755)
+        self.put("half", location=["half"])
+        config = {"analyzer": "half", "attempts": 2, "backoff": {"base": "10ms"}}
+        ti = self.ok(post("/exec/task", {"taskType": "ECHO", "taskContent": "x", "taskConfig": config}, to=self.at))["tiId"]
+        task = self.task_finished(ti, to=self.at)
+        self.assertEqual([(a["attempt"], a["end"], a["verdict"], a["errorMsg"]) for a in task["history"]],
+                         [(1, "OK", "retry", "half a page"), (2, "OK", "failed", "")])
+        config = {"analyzer": {"type": "exit-code", "ok": [3]}, "attempts": 1}
+        ti = self.ok(post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 4", "taskConfig": config}, to=self.at))["tiId"]
+        (only,) = self.task_finished(ti, to=self.at)["history"]
+        self.assertEqual((only["end"], only["verdict"]), ("FAIL", "failed"))
+        self.assertIn("The exit code 4", only["errorMsg"])
+        config = {"analyzer": {"type": "exit-code", "ok": [4]}}
+        ti = self.ok(post("/exec/task", {"taskType": "SHELL", "taskContent": "exit 4", "taskConfig": config}, to=self.at))["tiId"]
+        (only,) = self.task_finished(ti, to=self.at)["history"]
+        self.assertNotIn("verdict", only)
+
+    def test_its_queue_cannot_change_meanwhile(self):
+        (self.dir / "slow").write_text("#!/bin/sh\nsleep 600\n")
+        os.chmod(self.dir / "slow", 0o755)
+        self.put("slow", location=["slow"])
+        ti = self.ok(post("/exec/task", {"taskType": "ECHO", "taskContent": "x", "taskConfig": {"analyzer": "slow"}}, to=self.at))["tiId"]
+        self.task_in(ti, "ANALYZING", to=self.at)
+        body = self.refused(post(f"/exec/task-ins/{ti}/queue", {"user": "u"}, to=self.at), 40916)
+        self.assertEqual(body["message"], "It is ANALYZING, and waits in no queue; wait.")
+        self.ok(post(f"/exec/task-ins/{ti}/cancel", to=self.at))
+        self.task_finished(ti, to=self.at)
+
     def test_kept_while_it_is_used(self):
         self.put("used")
         task = self.ok(post("/task", self.config(analyzer="used"), to=self.at))["taskId"]

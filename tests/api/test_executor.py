@@ -188,6 +188,20 @@ class Registry(Here):
         self.ok(delete(f"/task/{task}", to=self.at))
         self.ok(delete("/executor/pinned", to=self.at))
 
+    def test_what_the_executor_says_is_shown(self):
+        self.program("sleeps", SHELL + "sleep 600\n")
+        self.put("shows", location=["sleeps"], config={"timeout": "9m", "grace": "1s"})
+        for more, seconds in (({}, 540), ({"taskConfig": {"timeout": "8m"}}, 480)):
+            ti = self.ok(post("/exec/task", {"taskType": "shows", **more}, to=self.at))["tiId"]
+            task = self.task_in(ti, "RUNNING", to=self.at)
+            self.assertEqual((task["runTimeout"], "deadlineAt" in task), (seconds, True))
+            (ran,) = task["executors"]
+            self.assertEqual((ran["executorType"], ran["executorVersion"]), ("shows", 1))
+            self.ok(post(f"/exec/task-ins/{ti}/cancel", to=self.at))
+            self.task_finished(ti, to=self.at)
+        task = self.task_finished(self.ok(post("/exec/task", {"taskType": "ECHO", "taskContent": "x"}, to=self.at))["tiId"], to=self.at)
+        self.assertNotIn("executorType", task["executors"][0])
+
     def test_in_use_by_what_lives(self):
         self.put("alive", location=["not-there-yet"])
         ti = self.ok(post("/exec/task", {"taskType": "alive"}, to=self.at))["tiId"]
@@ -267,6 +281,12 @@ class Registry(Here):
         self.refuse(42221, executorType="bad", mode="url", location=["http://a/"], sha256="0" * 64)
         self.refused(get("/executor/bad", to=self.at), 40402)
         self.refused(get("/executor/" + "x" * 200, to=self.at), 40402)
+
+    def test_an_analyzer_that_is_not_there(self):
+        for more, path in (({"analyzer": "nope"}, "/analyzer"), ({"config": {"analyzer": "nope"}}, "/config/analyzer")):
+            answer = self.refuse(42221, executorType="needs", mode="program", location=["echo"], **more)
+            self.assertEqual(answer["data"]["path"], path)
+        self.put("needs", config={"analyzer": {"type": "exit-code", "ok": [0]}})
 
     def test_bad_paths(self):
         """The form, at POST."""

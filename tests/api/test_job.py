@@ -45,6 +45,18 @@ class Jobs(Case):
     def whole(self, job):
         self.assertEqual(sum(job["counts"][name] for name in CLASSES), job["counts"]["total"], job)
 
+    def test_a_replayed_addition_has_the_answer_of_the_first(self):
+        job = self.make()["jobId"]
+        known = self.ok(post(f"/job/{job}/task", {"tasks": [echo(taskKey="known")]}))["tiIds"]
+        for tasks, added in (([echo(), echo()], 2), ([echo(taskKey="new")], 1), ([echo(taskKey="known")], 0),
+                             ([echo(taskKey="known"), echo(), echo(taskKey="newer")], 2)):
+            key = {"Idempotency-Key": f"k-{uuid.uuid4()}"}
+            first = self.ok(request("POST", f"/job/{job}/task", {"tasks": tasks}, key))
+            again = request("POST", f"/job/{job}/task", {"tasks": tasks}, key)
+            self.assertEqual((first["added"], self.ok(again)), (added, first))
+            self.assertTrue(again.json["replayed"])
+        self.assertEqual(first["tiIds"][0], known[0])
+
     def test_a_job_grows_and_ends(self):
         job = self.make(jobName="grows", tasks=[echo("a", taskKey="a")])
         path = f"/job/{job['jobId']}"
@@ -297,7 +309,7 @@ class Jobs(Case):
         self.gone(job)
 
     def test_bad_input(self):
-        for code, path, body in ((42201, "/jobKey", {}), (42221, "/jobKey", {"jobKey": ""}), (42221, "/jobKey", {"jobKey": "a b"}),
+        for code, path, body in ((42221, "/jobKey", {}), (42201, "/jobKey", {"jobKey": 1}), (42221, "/jobKey", {"jobKey": ""}), (42221, "/jobKey", {"jobKey": "a b"}),
                                  (42221, "/jobKey", {"jobKey": "k" * 129}), (42204, "/jobName", {"jobKey": "k", "jobName": "n" * 129}),
                                  (42204, "/jobName", {"jobKey": "k", "jobName": "a\nb"}), (42221, "/childFailure", {"jobKey": "k", "childFailure": "x"}),
                                  (42201, "/closed", {"jobKey": "k", "closed": 1}), (42201, "/tasks", {"jobKey": "k", "tasks": {}}),

@@ -489,8 +489,35 @@ static void attempt_twice_stands_as_it_was(struct world *w) {
   assert_int_equal(run[2], 9);
 }
 
+struct heard { uint8_t said; char error[40]; };
+static int hear(void *ctx, const struct attempt_row *a) {
+  struct heard *h = (struct heard *)ctx + a->epoch;
+  h->said = a->said;
+  snprintf(h->error, sizeof h->error, "%s", a->error ? a->error : "-");
+  return 0;
+}
+
+/* Its row stands when the verdict comes; without a message what the attempt itself said stays. */
+static void attempts_keep_what_was_said_of_them(struct world *w) {
+  struct async_row a = {0};
+  struct task_row t = made(w, &a, 0);
+  struct attempt_row at[3] = {{.ti = t.ti, .epoch = 1, .why = "OK", .exit_code = -1, .error = ""},
+                              {.ti = t.ti, .epoch = 2, .why = "FAIL", .exit_code = 1, .error = "own"}, {.ti = t.ti, .epoch = 3, .why = "OK", .exit_code = -1, .error = ""}};
+  const struct attempt_said said[2] = {{t.ti, 1, SAID_RETRY, "h'alf"}, {t.ti, 2, SAID_FAILED, NULL}};
+  struct heard h[4] = {0};
+  struct wr_err err;
+  OK(batch_do(w, &(struct batch){.attempt = at, .n_attempt = 3}));
+  OK(batch_do(w, &(struct batch){.said = said, .n_said = 2}));
+  struct reader *r = reader_of(w);
+  WR(reader_attempts(r, t.ti, hear, h, &err));
+  reader_put(r);
+  assert_true(h[1].said == SAID_RETRY && h[2].said == SAID_FAILED && h[3].said == SAID_NOTHING);
+  assert_string_equal(h[1].error, "h'alf");
+  assert_string_equal(h[2].error, "own");
+}
+
 const struct fact facts_async[] = {
-  FACT(async_row_reads_back), FACT(each_async_column_alone), FACT(async_update_writes_its_columns), FACT(async_row_that_is_missing),
+  FACT(async_row_reads_back), FACT(attempts_keep_what_was_said_of_them), FACT(each_async_column_alone), FACT(async_update_writes_its_columns), FACT(async_row_that_is_missing),
   FACT(thousand_async_rows_at_once), FACT(task_key_is_found), FACT(task_key_twice_in_one_batch), FACT(task_key_twice_in_two_batches),
   FACT(many_task_keys_at_once), FACT_FRESH(deleted_task_leaves_nothing), FACT(delete_of_a_task_that_moved_is_stale),
   FACT(key_of_a_deleted_task_is_free), FACT_FRESH(final_task_lives_again), FACT(what_a_task_carries), FACT_SEVERAL(wish_of_another_node_is_seen), FACT(a_wish_to_resume_ends_with_pausing),

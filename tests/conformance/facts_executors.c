@@ -1,6 +1,7 @@
 /* Facts of executors that were registered at run time: one current version each, versions that count on, both numbers that say that
  * something has changed, who uses a type, what a member tells, the version in the row of a task. */
 #include "facts.h"
+#include "clock.h"
 #include "mem.h"
 
 static struct executor_row saved(struct world *w, const char *type, const char *id, const char *body, bool replace) {
@@ -174,6 +175,34 @@ static void inline_tasks_of_flows_use_it(struct world *w) {
   enum wr_rc rc = store_executor_delete(w->s, ADDED_EXECUTOR, "ECHO", &err);
   assert_true(rc == WR_OK || rc == WR_IN_USE);     /* flows of other facts use it, too */
   def_flow_unref(next);
+  def_flow_unref(f);
+}
+
+static void retyped(struct world *w, int64_t task, const char *type) {
+  struct task_def def = {.task_id = task, .name = (char[]){"t"}, .type = wr_strdup(type)};
+  atomic_init(&def.refs, 1);
+  WR(store_save_task(w->s, &def, -1, NULL, &e_));
+  free(def.type);
+}
+
+/* A task that waits for its retry runs the version that it began with. */
+static void a_version_that_a_live_flow_may_run_keeps_it(struct world *w) {
+  char nodes[64];
+  saved(w, "x.was", NULL, "{}", false);
+  int64_t task = task_save(w, "t", "x.was");
+  snprintf(nodes, sizeof nodes, "{'nodeKey':'a','taskIds':'%lld'}", (long long)task);
+  struct flow_def *f = flow_save(w, "pinned", nodes);
+  struct started s = flow_start(w, f);
+  retyped(w, task, "ECHO");
+  retyped(w, task, "WAIT");
+  in_use(w, "x.was");
+  int64_t was = w->now;
+  w->now = clock_wall_us();                          /* the store's own time of the saves above */
+  struct started later = flow_start(w, f);           /* began when the type was another one already */
+  w->now = was;
+  flow_end(w, &s, FLOW_SUCCESS);
+  deleted(w, "x.was");
+  flow_end(w, &later, FLOW_SUCCESS);
   def_flow_unref(f);
 }
 
@@ -377,7 +406,8 @@ static void they_survive(struct world *w) {
 
 const struct fact facts_executors[] = {
   FACT(same_and_other_content), FACT(versions_count_on_behind_a_delete), FACT(an_id_is_of_one_type), FACT(one_name_space_with_types),
-  FACT(a_key_keeps_the_version), FACT(what_uses_it_keeps_it), FACT(inline_tasks_of_flows_use_it), FACT(current_ones_are_listed),
+  FACT(a_key_keeps_the_version), FACT(what_uses_it_keeps_it), FACT(inline_tasks_of_flows_use_it),
+  FACT(a_version_that_a_live_flow_may_run_keeps_it), FACT(current_ones_are_listed),
   FACT(analyzers_are_apart), FACT(what_uses_an_analyzer_keeps_it), FACT(former_versions_use_an_analyzer),
   FACT(a_member_tells_what_it_offers), FACT(a_task_keeps_its_version), FACT_SEVERAL(a_batch_that_was_decided_before_is_stale),
   FACT_FRESH(they_survive)};

@@ -1,5 +1,6 @@
 /* Facts of what attempts report: contexts, progress, what is dropped with a task. */
 #include "facts.h"
+#include <unistd.h>
 #include "mem.h"
 
 static struct logs *logs_of(struct world *w) {
@@ -289,6 +290,25 @@ static void deleted_tasks_are_found_again(struct world *w) {
   logs_close(l);
 }
 
+/* Nobody deletes anything afterwards. */
+static void what_is_dropped_leaves_no_row(struct world *w) {
+  struct wr_err err;
+  struct logs *l = logs_of(w);
+  int64_t ti[3], found[4];
+  size_t n = 3;
+  bool more;
+  for (int i = 0; i < 3; i++) ti[i] = deleted(w);
+  for (int i = 0; i < 3; i++) OK(logs_drop(l, ti[i], &more));
+  for (int i = 0; n > 0; i++) {
+    struct reader *r = reader_of(w);
+    WR(reader_gone(r, ti[0] - 1, found, 4, &n, &err));
+    reader_put(r);
+    if (n > 0 && i == 30000) fail_msg("%zu rows are left", n);
+    if (n > 0) usleep(1000);
+  }
+  logs_close(l);
+}
+
 static void members_are_known_by_number(struct world *w) {
   char host[256];
   bool dead = true;
@@ -305,6 +325,7 @@ const struct fact facts_reports[] = {
   FACT(context_is_kept), FACT(context_of_a_mebibyte), FACT(context_that_was_given), FACT(context_of_an_older_attempt_is_fenced),
   FACT_SEVERAL(context_of_who_does_not_run_is_fenced), FACT(progress_is_kept), FACT(progress_of_an_older_attempt_is_left_out),
   FACT(contexts_share_a_commit), FACT(speed_at_the_end_is_of_all_attempts), FACT(dropped_task_leaves_no_report), FACT(deleted_tasks_are_found_again),
+  FACT(what_is_dropped_leaves_no_row),
   FACT(members_are_known_by_number),
 };
 const size_t n_facts_reports = sizeof facts_reports / sizeof *facts_reports;

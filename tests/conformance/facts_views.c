@@ -28,13 +28,14 @@ static void views_show_each_status(struct world *w) {
   static const struct like all[] = {
     {TASK_CREATED, 0, 0, 0, 0}, {TASK_BLOCKED, 0, 0, 0, 0}, {TASK_QUEUED, 0, 0, 0, 0}, {TASK_RETRY_WAIT, 0, "FAIL", 0, 0}, {TASK_PAUSED, 0, "PAUSED", 0, 0},
     {TASK_RUNNING, 0, "LOST", 0, 1}, {TASK_PAUSING, 0, 0, 0, 1}, {TASK_CANCELING, 0, 0, 0, 1}, {TASK_RUNNING, 1, 0, 0, 1}, {TASK_QUEUED, 1, "LOST", 0, 1},
+    {TASK_QUEUED, 2, "LOST", 0, 1}, {TASK_RUNNING, 2, 0, 0, 1}, {TASK_RETRY_WAIT, 2, 0, 0, 1}, {TASK_PAUSED, 2, 0, 0, 0}, {TASK_CREATED, 3, 0, 0, 1},
     {TASK_SUCCESS, 0, "LOST", 0, 2}, {TASK_FAILED, 0, 0, 0, 3}, {TASK_TIMEOUT, 0, 0, 0, 3}, {TASK_DEAD, 0, "LOST", 0, 3}, {TASK_FAILED, 1, 0, 0, 3},
     {TASK_CANCELED, 0, 0, 0, 4}, {TASK_QUEUED, 0, "LOST", 0, 5}, {TASK_QUEUED, 0, "LOST", 2, 0}, {TASK_QUEUED, 0, "HANDBACK", 0, 0}};
   struct buf want = BUF_INIT, dead = BUF_INIT;
   char sql[120];
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     int64_t ti = made(w, &all[i]);
-    bool owned = all[i].status == 1 && all[i].state != TASK_QUEUED;
+    bool owned = all[i].state == TASK_RUNNING || all[i].state == TASK_PAUSING || all[i].state == TASK_CANCELING;
     buf_printf(&want, "%lld|%d|\n", (long long)ti, all[i].status);
     buf_printf(&dead, "%lld|%d|\n", (long long)ti, owned ? 5 : all[i].status);
   }

@@ -88,7 +88,7 @@ static void upgraded_is_fresh(void **st) {
     same(r->name, "SELECT SUM(t_canceled) FROM task_node_ins", "1|\n");
     same(r->name, "SELECT a.task_name, a.task_type, a.user_name, a.run_no, a.create_time=i.create_time FROM task_async a JOIN task_ins i USING (ti_id) "
          "ORDER BY ti_id", "said|ECHO||1|1|\nslow|SHELL||1|1|\nslow|SHELL||1|1|\n");
-    same(r->name, "SELECT MAX(version), MAX(oldest) FROM schema_version", "9|9|\n");
+    same(r->name, "SELECT MAX(version), MAX(oldest) FROM schema_version", "10|9|\n");
     free(live);
   }
 }
@@ -144,7 +144,7 @@ static void several_at_once(void **st) {
   for (int i = 0; i < 4; i++) pid[i] = beside(MIGRATES);
   for (int i = 0; i < 4; i++) ends_well(pid[i]);
   same_as_fresh("four");
-  same("four", "SELECT COUNT(*) FROM schema_version", "9|\n");
+  same("four", "SELECT COUNT(*) FROM schema_version", "10|\n");
 }
 
 static void wait_for(const char *state) {
@@ -231,7 +231,7 @@ static const struct schema_step taking[] = {
   {"ALTER TABLE task_ins DROP COLUMN log_lost_why", "SELECT NOT EXISTS (SELECT 1 FROM information_schema.columns WHERE "
    "table_schema=DATABASE() AND table_name='task_ins' AND column_name='log_lost_why')"},
   {"DELETE FROM idempotency", NULL}};
-static const struct schema_file next_files[] = {{"0010_taking.sql", 10, 10, taking, 2}};
+static const struct schema_file next_files[] = {{"0011_taking.sql", 11, 11, taking, 2}};
 static const struct schema_set next_set = {next_files, 1};
 
 static const struct node_info elder = {.host = "elder", .pid = 42};
@@ -252,7 +252,7 @@ static void next_migrates(enum wr_rc want) {
 static void cannot_join(struct store *s) {
   int64_t me;
   assert_int_equal(store_join(s, &elder, &me), STORE_DOWN);
-  if (!strstr(store_why(s), "This weir (schema 9) may not use it any more: start a newer weir.")) fail_msg("%s", store_why(s));
+  if (!strstr(store_why(s), "This weir (schema 10) may not use it any more: start a newer weir.")) fail_msg("%s", store_why(s));
   same("no row", "SELECT COUNT(*) FROM engine_node WHERE state='LIVE'", "0|\n");
 }
 
@@ -296,7 +296,7 @@ static void nobody_joins_a_half_done_schema(void **st) {
   int64_t me;
   struct store *s = elder_joined(&me);
   next_migrates(WR_STORE_REFUSED);
-  same("as before", "SELECT MAX(version), MAX(oldest) FROM schema_version", "9|9|\n");
+  same("as before", "SELECT MAX(version), MAX(oldest) FROM schema_version", "10|9|\n");
   assert_int_equal(store_renew(s), STORE_OK);
   assert_int_equal(store_leave(s), STORE_OK);
   assert_int_equal(store_join(s, &elder, &me), STORE_OK);
@@ -310,21 +310,21 @@ static void nobody_joins_a_half_done_schema(void **st) {
   cannot_join(s);
   store_close(s);
   next_migrates(WR_OK);
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 10, which this weir (schema 9) may not use: start a newer weir");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 11, which this weir (schema 10) may not use: start a newer weir");
 }
 
 static void newer(void **st) {
   (void)st;
   wipe();
   opens();
-  run_sql("INSERT INTO schema_version VALUES (10, UTC_TIMESTAMP(6), 9)"); /* it only adds: the program before it may go on */
+  run_sql("INSERT INTO schema_version VALUES (11, UTC_TIMESTAMP(6), 10)"); /* it only adds: the program before it may go on */
   opens();
-  run_sql("INSERT INTO schema_version VALUES (11, UTC_TIMESTAMP(6), 10)");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 11, which this weir (schema 9) may not use: start a newer weir");
-  run_sql("UPDATE schema_version SET oldest=NULL WHERE version=11");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 11");
-  run_sql("DELETE FROM schema_version WHERE version<>11; ALTER TABLE schema_version DROP COLUMN oldest");
-  refused(kit_url(), WR_STORE_REFUSED, "has schema 11");
+  run_sql("INSERT INTO schema_version VALUES (12, UTC_TIMESTAMP(6), 11)");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 12, which this weir (schema 10) may not use: start a newer weir");
+  run_sql("UPDATE schema_version SET oldest=NULL WHERE version=12");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 12");
+  run_sql("DELETE FROM schema_version WHERE version<>12; ALTER TABLE schema_version DROP COLUMN oldest");
+  refused(kit_url(), WR_STORE_REFUSED, "has schema 12");
 }
 
 static void foreign_is_left_alone(void **st) {

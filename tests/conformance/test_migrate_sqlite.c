@@ -302,10 +302,10 @@ static void looking_changes_nothing(void **st) {
   struct stat gone;
   load("3f30a82");
   assert_int_equal(unlink(log_path), 0);
-  look_names("0004_beside.sql 0005_async.sql 0006_queues.sql 0007_counted.sql 0008_s3.sql 0009_s3_more.sql 0001_log.sql 0004_log.sql 0005_log.sql ");
+  look_names("0004_beside.sql 0005_async.sql 0006_queues.sql 0007_counted.sql 0008_s3.sql 0009_s3_more.sql 0010_verdicts.sql 0001_log.sql 0004_log.sql 0005_log.sql ");
   assert_int_not_equal(stat(log_path, &gone), 0);
   assert_int_equal(truncate(path, 0), 0);
-  look_names("0001_init.sql 0002_installation.sql 0003_counts.sql 0004_beside.sql 0005_async.sql 0006_queues.sql 0007_counted.sql 0008_s3.sql 0009_s3_more.sql 0001_log.sql 0004_log.sql 0005_log.sql ");
+  look_names("0001_init.sql 0002_installation.sql 0003_counts.sql 0004_beside.sql 0005_async.sql 0006_queues.sql 0007_counted.sql 0008_s3.sql 0009_s3_more.sql 0010_verdicts.sql 0001_log.sql 0004_log.sql 0005_log.sql ");
   struct stat a, b;
   struct wr_err err;
   load("8ec770b");
@@ -329,13 +329,13 @@ static void newer(void **st) {
   (void)st;
   new_path();
   open_and_close();
-  run_sql(path, "INSERT INTO schema_version VALUES (10, 0, 9)"); /* it only adds: the program before it may go on */
+  run_sql(path, "INSERT INTO schema_version VALUES (11, 0, 10)"); /* it only adds: the program before it may go on */
   open_and_close();
-  run_sql(path, "INSERT INTO schema_version VALUES (11, 0, 10)");
-  refused(WR_STORE_REFUSED, "has schema 11, which this weir (schema 9) may not use: start a newer weir");
-  run_sql(path, "UPDATE schema_version SET oldest=NULL WHERE version=11");
-  refused(WR_STORE_REFUSED, "has schema 11");
-  run_sql(path, "DELETE FROM schema_version WHERE version>9");
+  run_sql(path, "INSERT INTO schema_version VALUES (12, 0, 11)");
+  refused(WR_STORE_REFUSED, "has schema 12, which this weir (schema 10) may not use: start a newer weir");
+  run_sql(path, "UPDATE schema_version SET oldest=NULL WHERE version=12");
+  refused(WR_STORE_REFUSED, "has schema 12");
+  run_sql(path, "DELETE FROM schema_version WHERE version>10");
   open_and_close();
   run_sql(log_path, "INSERT INTO schema_version VALUES (10, 0, 10)");
   refused(WR_STORE_REFUSED, "-log has schema 10");
@@ -385,7 +385,7 @@ static void several_at_once(void **st) {
     ok += WEXITSTATUS(status) == 0;
   }
   assert_true(ok >= 1);
-  same("four", path, "SELECT count(*) FROM schema_version", "9|\n");
+  same("four", path, "SELECT count(*) FROM schema_version", "10|\n");
   same_as_fresh("four");
 }
 

@@ -70,6 +70,31 @@ class Executors(Base):
         one.post(f"/exec/task-ins/{plain}/run")
         self.assertNotIn("verdict", self.row_when(one, plain, state="SUCCESS"))
 
+    def test_a_program_takes_a_slot_when_the_newest_version_is_a_url(self):
+        one = self.member("one", "--slots", "1", "--http-allow", "127.0.0.1/32:1")
+        gate = self.tmp / "gate"
+        path = one.programs / "waits"
+        path.write_text(f"#!/bin/sh\n[ ${{WEIR_ATTEMPT}} -gt 1 ] || exit 1\nwhile [ ! -e {gate} ]; do sleep 0.05; done\n")
+        os.chmod(path, 0o755)
+        url = {"executorType": "moves", "mode": "url", "location": ["http://127.0.0.1:1/"], "replace": True}
+        two = {"attempts": 2, "backoff": {"base": "1h", "jitter": "none"}}
+        self.put(one, "moves", "waits")
+        saved = one.post("/task", {"taskName": "saved", "taskType": "moves", "taskConfig": two})["taskId"]
+        flow = one.post("/flow", {"flowName": "f", "flowNodes": [{"nodeKey": "n", "taskIds": str(saved)}]})["flowId"]
+        alone = [one.post("/exec/task", {"taskType": "moves", "taskConfig": two})["tiId"], one.post(f"/exec/task/{saved}")["tiId"]]
+        one.post(f"/exec/flow/{flow}")
+        for ti in alone:
+            self.row_when(one, ti, state="RETRY_WAIT")
+        node = until("the node waits", lambda: [t["tiId"] for t in one.get("/monitor/task?alone=false") if t["state"] == "RETRY_WAIT" and "fiId" in t])[0]
+        one.post("/executor", url)
+        for ti in alone + [node]:
+            gate.unlink(missing_ok=True)
+            one.post(f"/exec/task-ins/{ti}/run")
+            self.assertEqual(self.row_when(one, ti, state="RUNNING")["executorVersion"], 1)
+            until("a slot is taken", lambda: one.get("/members")[0]["slotsUsed"] == 1)
+            gate.touch()
+            self.row_when(one, ti, state="SUCCESS")
+
     def test_an_analysis_outlives_its_version(self):
         """The executor loses its analyzer while that is called, and the server starts again."""
         one = self.member("one")

@@ -89,6 +89,21 @@ class Hints(unittest.TestCase):
         after = b.post("/exec/task?wait=30", {"taskType": "ECHO", "taskContent": "x", "user": "l"})
         self.assertEqual(after["state"], "SUCCESS")
 
+    def test_a_deleted_job_leaves_no_hint(self):
+        """Nobody pops the list of its class, and one of its tasks was canceled before."""
+        a = self.node("a")
+        config = {"labels": ["nosuch"]}
+        tasks = [{"taskType": "ECHO", "taskContent": "x", "taskConfig": config} for _ in range(3)]
+        job = a.post("/job", {"jobKey": "j", "tasks": tasks})
+        other = a.post("/exec/task", tasks[0])["tiId"]
+        key = f"weir:{self.id().rsplit('.', 1)[1]}.async:q:ECHO;nosuch"
+        hints = lambda: subprocess.run(["redis-cli", "-s", str(self.tmp / "redis.sock"), "LRANGE", key, "0", "-1"], capture_output=True, text=True).stdout.split()
+        until("hints are there", lambda: len(hints()) == 4)
+        a.post(f"/exec/task-ins/{other - 1}/cancel")
+        gone = a.call("DELETE", f"/job/{job['jobId']}?force=true&wait=30")
+        self.assertEqual((gone["state"], gone["left"]["hints"]), ("DELETED", 0))
+        self.assertEqual(hints(), [f"{other}:0"])
+
     def test_flushall(self):
         """Four run, four wait, all hints are lost: the others begin as slots become free, not when their rows are old enough."""
         a = self.node("a", "--slots", 4)

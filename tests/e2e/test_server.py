@@ -328,7 +328,7 @@ class Cluster(Base):
 class Version(unittest.TestCase):
     def test_version(self):
         done = weir("version")
-        self.assertEqual((done.returncode, done.stdout), (0, "weir 0.1.0, schema 9\n"))
+        self.assertEqual((done.returncode, done.stdout), (0, "weir 0.1.0, schema 10\n"))
 
     def test_config(self):
         done = weir("config", "--store", "mysql://u:hush@h/d", env={"WEIR_SLOTS": "7", "WEIR_DEV": "yes"})

@@ -13,7 +13,7 @@ from services import HAVE_MARIADB, MariaDb
 DUMPS = ROOT / "tests" / "upgrade"
 NEXT = pathlib.Path(BIN).resolve().parents[1] / "tests" / "upgrade"
 RELEASES = {"8ec770b": 1, "3f30a82": 3}
-SCHEMA = 9
+SCHEMA = 10
 # Of the kept databases: the token whose hash they hold, where there is one.
 TOKENS = {("3f30a82", "sqlite"): "dd8acd6ba8162e77d753e1d6f8dc52507d8c80a5b436a8b0c5b6f36411bd09d1",
           ("3f30a82", "mysql"): "531e229c4c3d5076e0ff2461c46997863326929ff61f071683f315ebca7eae6b"}
@@ -47,7 +47,7 @@ class Sqlite:
 
 
 class Mysql:
-    oldest = str(SCHEMA)
+    oldest = "9"
 
     def __init__(self, tmp):
         self.db = MariaDb(tmp)
@@ -86,7 +86,7 @@ class Kept(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn(f"has schema {RELEASES[release]}, this weir needs {SCHEMA}\n", done.stdout)
         self.assertEqual("  0002_installation.sql\n" in done.stdout, RELEASES[release] < 2)
-        self.assertIn("  0004_beside.sql\n  0005_async.sql\n  0006_queues.sql\n  0007_counted.sql\n  0008_s3.sql\n  0009_s3_more.sql\n", done.stdout)
+        self.assertIn("  0004_beside.sql\n  0005_async.sql\n  0006_queues.sql\n  0007_counted.sql\n  0008_s3.sql\n  0009_s3_more.sql\n  0010_verdicts.sql\n", done.stdout)
         self.assertIn(f"Nothing was changed. Make a backup before you migrate: no weir before schema {db.oldest} starts", done.stdout)
         self.assertEqual(db.ask("SELECT * FROM schema_version"), before)
 
@@ -235,14 +235,14 @@ class Beside(unittest.TestCase):
             self.assertNotIn("backup", done.stdout)  # it will not begin
             done = other("weir_after", "db", "migrate", "--store", db.url)
             self.assertEqual(done.returncode, 4)
-            self.assertRegex(done.stderr, rf"A node of an older weir \([^)]*pid {old.pid}\) uses the database, and cannot work with schema 11: stop it first")
+            self.assertRegex(done.stderr, rf"A node of an older weir \([^)]*pid {old.pid}\) uses the database, and cannot work with schema 12: stop it first")
             self.assertEqual(old.stop(), 0)
             done = other("weir_after", "db", "migrate", "--store", db.url)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(new.ended(new.flow(task("a", "ECHO", "1")))["state"], "SUCCESS")
             done = weir("server", "--dev", "--data", tmp / "old", "--listen", "127.0.0.1:0", "--store", db.url)
             self.assertEqual(done.returncode, 4)
-            self.assertIn("has schema 11, which this weir (schema 9) may not use: start a newer weir, or restore the backup", done.stderr)
+            self.assertIn("has schema 12, which this weir (schema 10) may not use: start a newer weir, or restore the backup", done.stderr)
 
     def test_there_and_back(self):
         """SQLite has one process at a time: the rule is about the way back."""
@@ -253,8 +253,8 @@ class Beside(unittest.TestCase):
                 self.assertEqual(server.ended(server.flow(task("a", "ECHO", "1")))["state"], "SUCCESS")
                 self.assertEqual(server.stop(), 0)
             self.assertEqual(other("weir_after", "db", "migrate", "--store", url).stdout.splitlines(),
-                             [f"{tmp}/weir.db has schema 10, this weir needs 11", f"{tmp}/weir.db-log has schema 5, as this weir needs",
-                              "  0011_after.sql", f"{tmp}/weir.db has schema 11 now"])
+                             [f"{tmp}/weir.db has schema 11, this weir needs 12", f"{tmp}/weir.db-log has schema 5, as this weir needs",
+                              "  0012_after.sql", f"{tmp}/weir.db has schema 12 now"])
             self.assertEqual(weir("run", "--store", url, "-", stdin="{}").returncode, 4)
 
 

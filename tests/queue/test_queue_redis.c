@@ -206,6 +206,61 @@ static void test_bad_hints(void **st) {
   queue_close(q);
 }
 
+static pid_t server_pid(void) {
+  redisReply *r = redisCommand(admin, "INFO server");
+  assert_non_null(r);
+  const char *s = strstr(r->str, "process_id:");
+  assert_non_null(s);
+  pid_t pid = (pid_t)strtol(s + 11, NULL, 10);
+  freeReplyObject(r);
+  return pid;
+}
+
+static long long connections(void) {
+  redisReply *r = redisCommand(admin, "INFO stats");
+  assert_non_null(r);
+  const char *s = strstr(r->str, "total_connections_received:");
+  assert_non_null(s);
+  long long n = strtoll(s + 27, NULL, 10);
+  freeReplyObject(r);
+  return n;
+}
+
+static bool healthy(struct queue *q) {
+  struct health_part h = {0};
+  queue_health(q, &h);
+  return h.ok;
+}
+
+/* Nobody pushes again: the dialer finds out by itself, and not before a push would be taken. */
+static void test_back_without_a_push(void **st) {
+  (void)st;
+  struct queue *q = open_named("quiet");
+  pid_t pid = server_pid();
+  push_range(q, 1, 1);
+  assert_int_equal(kill(pid, SIGSTOP), 0);
+  assert_false(push_one(q, 2));
+  assert_false(healthy(q));
+  assert_int_equal(kill(pid, SIGCONT), 0);
+  while (!healthy(q)) usleep(1000);
+  command("DEL weir:quiet:q:default:0");
+  command("SET weir:quiet:q:default:0 x");
+  assert_false(push_one(q, 3));
+  assert_false(healthy(q));
+  for (long long dials = connections(), n = dials; n < dials + 3; n = connections()) {
+    assert_false(healthy(q));
+    usleep(1000);
+  }
+  command("DEL weir:quiet:q:default:0");
+  while (!healthy(q)) usleep(1000);
+  command("REPLICAOF 127.0.0.1 1");
+  assert_false(push_one(q, 4));
+  assert_false(healthy(q));
+  command("REPLICAOF NO ONE");
+  while (!healthy(q)) usleep(1000);
+  queue_close(q);
+}
+
 static void test_password(void **st) {
   (void)st;
   char good[256], wrong[256];
@@ -291,16 +346,6 @@ static void test_killed_while_blocked(void **st) {
   assert_int_equal(p.got, 0);
   assert_true(p.away);
   queue_close(q);
-}
-
-static pid_t server_pid(void) {
-  redisReply *r = redisCommand(admin, "INFO server");
-  assert_non_null(r);
-  const char *s = strstr(r->str, "process_id:");
-  assert_non_null(s);
-  pid_t pid = (pid_t)strtol(s + 11, NULL, 10);
-  freeReplyObject(r);
-  return pid;
 }
 
 static void test_hanging_server(void **st) {
@@ -567,6 +612,41 @@ static void test_lengths(void **st) {
   close_lists(q, &r);
 }
 
+static void push_alone(struct queue *q, const struct runs *r, const char *type, const char *labels, int64_t lo, int64_t hi) {
+  for (int64_t i = lo; i <= hi; i++) {
+    const struct hint h = {i, i % 3 ? 0 : HINT_QUEUED, hint_list(r->lists, type, labels)};
+    size_t sent;
+    assert_int_equal(queue_push(q, &h, 1, &sent), QUEUE_SENT);
+  }
+}
+
+/* Of tasks that are gone, in lists that somebody pops or nobody, of both halves of an installation; the others stay in order. */
+static void test_forgets(void **st) {
+  (void)st;
+  struct runs ra = {.type = "A", .labels = ""}, rb = {.type = "B", .labels = ""};
+  struct queue *a = open_lists("gone.p", "gone", 0, &ra), *b = open_lists("gone.q", "gone", 0, &rb);
+  int64_t ti[2000], three[3] = {2, 4001, 4002};
+  struct hint h;
+  for (int i = 0; i < 2000; i++) ti[i] = 2 * i + 1;
+  push_alone(a, &ra, "A", NULL, 1, 4000);
+  push_alone(b, &rb, "B", "nobody", 4001, 4003);
+  push_class(a, &ra, "A", NULL, 1, 1);               /* of a flow: another number */
+  assert_true(queue_forget(a, ti, 2000));
+  assert_int_equal(command("LLEN weir:gone.p:q:A"), 2001);
+  assert_true(queue_forget(a, three, 3));
+  assert_int_equal(command("LLEN weir:gone.p:q:A"), 2000);
+  assert_int_equal(command("LLEN weir:gone.q:q:B;nobody"), 1);
+  for (int64_t i = 4; i <= 4000; i += 2) {
+    assert_int_equal(pop_some(a, &h, 1), 1);
+    assert_int_equal(h.ti, i);
+  }
+  pop_range(a, 1, 1);
+  assert_true(queue_forget(a, (int64_t[]){4003}, 1));
+  assert_int_equal(command("EXISTS weir:gone.q:q:B;nobody"), 0);
+  close_lists(a, &ra);
+  close_lists(b, &rb);
+}
+
 /* There is an end to lists: then those that are empty go, else hints are shared. */
 static void test_many_lists(void **st) {
   (void)st;
@@ -719,11 +799,12 @@ int main(void) {
       cmocka_unit_test(test_keys),          cmocka_unit_test(test_two_nodes),    cmocka_unit_test(test_turns), cmocka_unit_test(test_many_hints),
       cmocka_unit_test(test_blocked_is_empty), cmocka_unit_test(test_bound_is_shared), cmocka_unit_test(test_flushall),
       cmocka_unit_test(test_wrong_type),    cmocka_unit_test(test_bad_hints),    cmocka_unit_test(test_password),
+      cmocka_unit_test(test_back_without_a_push),
       cmocka_unit_test(test_database),      cmocka_unit_test(test_readonly),     cmocka_unit_test(test_killed_connections),
       cmocka_unit_test(test_killed_while_blocked), cmocka_unit_test(test_hanging_server),
       cmocka_unit_test(test_close_while_it_hangs), cmocka_unit_test(test_comes_late), cmocka_unit_test(test_gives_back), cmocka_unit_test(test_ends_open_pop),
       cmocka_unit_test(test_own_lists),     cmocka_unit_test(test_lists_take_turns), cmocka_unit_test(test_new_class_wakes_all),
-      cmocka_unit_test(test_bound_of_all_lists), cmocka_unit_test(test_lengths), cmocka_unit_test(test_many_lists),
+      cmocka_unit_test(test_bound_of_all_lists), cmocka_unit_test(test_lengths), cmocka_unit_test(test_forgets), cmocka_unit_test(test_many_lists),
       cmocka_unit_test(test_script_forgotten), cmocka_unit_test(test_strange_set), cmocka_unit_test(test_gives_back_what_fits),
       cmocka_unit_test(test_liar),
   };

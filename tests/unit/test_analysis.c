@@ -256,6 +256,8 @@ static void built_in_ones(void **state) {
     {"{'type':'regex','pattern':'done'}", "done", 1, true, VERDICT_FAILED, NULL},
     {"{'type':'subtasks','pointer':'/tasks'}", "{'tasks':[]}", 0, false, VERDICT_DONE, NULL},
     {"{'type':'subtasks','pointer':'/tasks'}", "{}", 0, false, VERDICT_FAILED, "nothing at /tasks"},
+    {"{'type':'subtasks','pointer':'/tasks'}", "{'tasks':7}", 0, false, VERDICT_FAILED, "no array at /tasks"},
+    {"{'type':'subtasks','pointer':''}", "{}", 0, false, VERDICT_FAILED, "no array at \"\""},
     {"{'type':'subtasks','pointer':'/tasks'}", "text", 0, false, VERDICT_FAILED, "cannot be read"},
     {"{'type':'subtasks','pointer':'/tasks'}", "{'tasks':[]}", 2, true, VERDICT_FAILED, NULL}};
   (void)state;

@@ -1,5 +1,5 @@
 -- An additive schema, as the next release might bring one: nodes of the present release run beside it.
--- oldest: 9
+-- oldest: 10
 ALTER TABLE task_flow ADD COLUMN next_note VARCHAR(64);
 CREATE TABLE IF NOT EXISTS next_thing (
   thing_id  BIGINT NOT NULL PRIMARY KEY,
