@@ -26,6 +26,9 @@
 #define LIMIT_LOG_BYTES (16 << 20)             /* per attempt, default */
 #define LIMIT_MOVED 100000                     /* tasks of one flow instance that wishes moved to another queue */
 #define LIMIT_FORGETS 1000000                  /* deleted tasks whose logs are still to be deleted; 8 bytes each */
+#define LIMIT_PARTINGS 20000                   /* ended tasks whose work behind a URL is still to be told, of a member; */
+#define LIMIT_PARTING_BYTES (64 << 20)         /* their definitions; */
+#define LIMIT_PARTINGS_AT_ONCE 64              /* and so many are told at once */
 #define LIMIT_LOG_WAITING_BYTES (64 << 20)     /* output of attempts that waits for the store; dropped beyond twice that */
 #define LIMIT_CONTEXT_BYTES (1 << 20)          /* context of a task */
 #define LIMIT_REPORT_LINE_BYTES ((1 << 20) + (64 << 10)) /* one line that a task reports on descriptor 3 */

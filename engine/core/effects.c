@@ -47,7 +47,7 @@ void eff_after(struct run *r, struct run_ctx *c, enum after_kind kind, uint32_t 
   struct effects *e = c->out;
   const struct task *t = task < r->n_task ? &r->task[task].t : NULL;
   *WR_PUSH(e->after, e->n_after, e->cap_after) =
-      (struct eff_after){kind, r, task, t ? t->epoch : 0, t ? t->owner : 0, pol,
+      (struct eff_after){kind, r, task, t ? t->epoch : 0, t ? t->tries : 0, t ? t->owner : 0, pol,
                          pol ? pol->slot : 0, 0, pol ? pol->list : 0};
 }
 

@@ -167,6 +167,15 @@ static bool not_begun(const struct run *r, const struct run_ctx *c, uint32_t tas
   return false;
 }
 
+/* It ends while no attempt of it runs, or with one that could not end by itself: its node is dead, or it had not begun. What an
+ * earlier attempt began elsewhere goes on. */
+static bool parts(const struct task_policy *pol, const struct task *was, const struct run_event *ev, unsigned out) {
+  if (!pol->parts || !(out & (TASK_OUT_ENDED | TASK_OUT_GONE)) || was->epoch == 0 || task_final(was->state)) return false;
+  if (was->owner == 0) return was->phase == PHASE_RUN;
+  bool cut = ev->kind == RUN_EV_TASK && (ev->ev.kind == TASK_EV_LOST || ev->ev.kind == TASK_EV_HANDBACK);
+  return cut && was->state == TASK_CANCELING && (was->phase == PHASE_RUN || was->phase == PHASE_DELETE);
+}
+
 void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, const struct task *was, unsigned out) {
   const struct task *t = &r->task[ev->task].t;
   const struct task_policy *pol = ev->pol ? ev->pol : r->bind[run_pattern(r, ev->task)].pol;
@@ -185,6 +194,10 @@ void run_task_did(struct run *r, struct run_ctx *c, const struct run_event *ev, 
     struct eff_after *f = &c->out->after[c->out->n_after - 1];
     f->owner = was->owner; /* it has none any more when it is gone */
     f->given_up = (out & TASK_OUT_GIVEN_UP) != 0;
+  }
+  if (parts(pol, was, ev, out)) {
+    eff_after(r, c, AFTER_PART, ev->task, pol);
+    c->out->after[c->out->n_after - 1].tries = was->tries;
   }
   if (out & TASK_OUT_BELOW) {
     if (run_alone(r)) eff_mark_task(r, c, ev->task, NULL, NULL);

@@ -101,20 +101,21 @@ enum after_kind {
   AFTER_PUSH,         /* QUEUED: push its hint; set a timer when it has a queue timeout */
   AFTER_BELOW, AFTER_KILL, /* what it added is to follow it; CANCELING, PAUSING or gone: tell its owner; task_stop() says why */
   AFTER_TIMER,        /* RETRY_WAIT, BLOCKED: set a timer, which rings TASK_EV_DUE at due_us */
-  AFTER_FLOW_DONE, AFTER_TREES /* the flow became final; it is paused, or no more, and with it what its tasks have added */
+  AFTER_FLOW_DONE, AFTER_TREES, /* the flow became final; it is paused, or no more, and with it what its tasks have added; */
+  AFTER_PART          /* .. a task ended between two attempts: who works for it elsewhere is told */
 };
 
 /* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is not the error of a node. */
 struct eff_flow { struct run *r; const char *error; uint32_t of_node; };
 struct eff_node { struct run *r; uint32_t node; const char *error; };
-/* gone: its rows are deleted, and its run leaves the cache. analysed: it was ANALYZING: its row says what the attempt was. */
-struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; uint8_t gone, analysed; };
+/* gone: its rows are deleted, and its run leaves the cache. analysed: its row says what the attempt was. parts: of the runner. */
+struct eff_task { struct run *r; uint32_t task; const char *error; const void *result; uint8_t gone, analysed, parts; };
 struct eff_attempt { struct run *r; uint32_t task, epoch; int64_t owner, start_us, end_us; enum task_ev why; const char *error;
                      const void *result; };
 struct eff_after {
   enum after_kind kind;
   struct run *r;
-  uint32_t task, epoch;
+  uint32_t task, epoch, tries;    /* tries: PART: before it ended */
   int64_t owner;
   const struct task_policy *pol;  /* READY, START: what it costs; valid during the step */
   uint8_t slot, given_up; uint16_t list;   /* READY, START, PUSH; KILL of a call of an analyzer, without a grace; PUSH: whither */

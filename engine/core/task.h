@@ -113,6 +113,7 @@ struct task_policy {
   uint8_t elsewhere;          /* this node cannot run it: it is neither taken home nor claimed here */
   const char *type;           /* the task type that its limits name: one that was registered at run time; NULL = no such one */
   uint8_t cleans_up;          /* its type, or its configuration, has a clean-up that a deletion runs */
+  uint8_t parts;              /* somebody elsewhere may work for it between its attempts: told when it ends there (AFTER_PART) */
   uint8_t calls;              /* it has an analyzer: how often that is called for one attempt, 1..101; 0 = it has none */
 };
 /* What an attempt occupies while it runs: an entry of the process table, or memory only; an analysis is no task's attempt and has

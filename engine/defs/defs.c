@@ -289,6 +289,7 @@ static void place(struct defs *d, struct task_def *t, int64_t version) {
   t->policy.type = t->executor && t->executor->added ? t->executor->ops.name : NULL; /* lives as long as the registry */
   t->policy.slot = d->types ? executor_slot(own) : d->slot_of(t->type);
   t->policy.cleans_up = cleans_up(d, t);
+  t->policy.parts = t->executor && t->executor->ops.flags & WX_PARTS;
   t->policy.calls = calls(t);
   t->policy.elsewhere = d->can && !d->can(d->can_ctx, t);
   t->policy.list = d->list ? d->list(d->list_ctx, t) : 0;

@@ -29,6 +29,7 @@ struct http_task {
   uint32_t noted;                  /* contexts so far */
   int redirects;
   enum phase phase;
+  bool parting;                    /* the task has ended: its Location is told, and nothing else is asked */
   int64_t delay_us, wait_us;
 };
 
@@ -198,7 +199,8 @@ static char *left_location(const wx_task *task) {
   const json_t *attempt = json_object_get(v, "attempt"), *failed = json_object_get(v, "failed");
   bool mine = json_is_integer(attempt) && json_integer_value(attempt) > (json_int_t)task->before &&
               json_is_integer(failed) && json_integer_value(failed) == (json_int_t)task->failed;
-  if (at && mine && strlen(at) <= LIMIT_URL_BYTES) out = wr_strdup(at);
+  bool newer = task->cleanup == 2 && json_integer_value(attempt) > (json_int_t)task->attempt; /* the task was run again meanwhile */
+  if (at && mine && !newer && strlen(at) <= LIMIT_URL_BYTES) out = wr_strdup(at);
   json_decref(v);
   return out;
 }
@@ -277,20 +279,36 @@ static void on_answer(struct http_task *t, const struct http_answer *a) {
   }
 }
 
+/* ---- a Location that is told to stop ---- */
+
+static void ask_delete(struct http_task *t, const char *to) {
+  t->phase = DELETING;
+  ask(t, "DELETE", to, false, DELETE_US);
+  t->h->timer(t->x, t->h->now_us(t->x) + DELETE_US);
+}
+
+/* answer NULL: none came. Whatever it says, it was told. */
+static void deleted(struct http_task *t, const struct http_answer *a) {
+  if (!t->parting) end(t, WX_FAIL, "Canceled.");
+  else if (!a) end(t, WX_FAIL, "The Location gave no answer to DELETE in time.");
+  else if (a->flaw) on_failure(t, a, WX_FAIL);
+  else end(t, WX_OK, NULL);
+}
+
 /* ---- members of the table ---- */
 
 void http_task_woken(const wx_host *h, wx_exec *x) {
   struct http_task *t = of(h, x);
   const struct http_answer *a = t->call ? http_done(t->call) : NULL;
   if (!a) return;
-  if (t->phase == DELETING) end(t, WX_FAIL, "Canceled.");
+  if (t->phase == DELETING) deleted(t, a);
   else if (t->phase == ASKING) on_answer(t, a);
 }
 
 void http_task_timer(const wx_host *h, wx_exec *x) {
   struct http_task *t = of(h, x);
   if (t->phase == WAITING) ask_again(t);
-  else if (t->phase == DELETING) end(t, WX_FAIL, "Canceled.");
+  else if (t->phase == DELETING) deleted(t, NULL);
 }
 
 int http_task_start(const wx_host *h, wx_exec *x, struct http *client, struct http_spec *s) {
@@ -305,7 +323,10 @@ int http_task_start(const wx_host *h, wx_exec *x, struct http *client, struct ht
   free(left);
   if (left && !to) return 0;
   t->location = to;
-  ask_again(t);
+  t->parting = h->task(x)->cleanup == 2;
+  if (!t->parting) ask_again(t);
+  else if (to) ask_delete(t, to);
+  else end(t, WX_OK, NULL);
   return 0;
 }
 
@@ -321,9 +342,7 @@ void http_task_cancel(const wx_host *h, wx_exec *x, int how) {
   } else if (!for_good || !to) {
     end(t, WX_FAIL, for_good ? "Canceled." : "Stopped.");
   } else if (t->phase != DELETING) {
-    t->phase = DELETING;
-    ask(t, "DELETE", to, false, DELETE_US);
-    h->timer(x, h->now_us(x) + DELETE_US);
+    ask_delete(t, to);
   }
 }
 

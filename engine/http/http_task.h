@@ -4,6 +4,7 @@
  *
  *   asking -> [202: the Location is stored] -> waiting <-> asking (a poll) -> done
  *   told to stop for good, with a Location: asking it to DELETE -> done
+ *   a parting (WX_PARTS: the task has ended between two attempts): a Location that was left is asked to DELETE -> done
  *
  * All calls are the worker's loop's, but for the wake of the client. What never happens: a Location that is polled before it is
  * stored with the attempt; a second request of a try that has a Location, also after its node was lost; a wait on the loop. */

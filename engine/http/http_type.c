@@ -186,6 +186,6 @@ static int type_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
 wx_ops http_type(struct http *client) {
   return (wx_ops){.abi = WX_ABI, .size = sizeof(wx_ops), .name = "HTTP", .slot = WX_SLOT_ASYNC, .start = type_start,
                   .timer = http_task_timer, .cancel = http_task_cancel, .release = http_task_release,
-                  .flags = WX_NO_PARAMS | WX_CONTEXT, .user = client, .woken = http_task_woken, .noted = http_task_noted,
-                  .check_own = type_check};
+                  .flags = WX_NO_PARAMS | WX_CONTEXT | WX_PARTS, .user = client, .woken = http_task_woken,
+                  .noted = http_task_noted, .check_own = type_check};
 }

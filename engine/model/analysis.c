@@ -74,7 +74,8 @@ static enum wr_rc type_allowed(const char *type, const struct analysis_rule *rul
     return fail_at(err, WR_OUT_OF_RANGE, JKEY(at, "taskType"),
                    "Tasks of type %s may not be added: taskTypes does not name it.", q);
   return fail_at(err, WR_OUT_OF_RANGE, JKEY(at, "taskType"), "Tasks of type %s may not be added: %s.", q,
-                 strcmp(type, "SHELL") == 0 ? "SHELL must be named in taskTypes" : "without taskTypes only the task's own type may be");
+                 strcmp(type, "SHELL") == 0 ? "SHELL must be named in taskTypes"
+                                            : "without taskTypes only the task's own type may be");
 }
 
 /* What the analyzer of an added task may add. NULL: what is of that task's own type. */
@@ -137,14 +138,16 @@ static enum wr_rc run_as(struct task_def *t, const struct analysis_rule *rule, c
   return rc;
 }
 
-/* The environment of a program decides what it does as much as its arguments. A script of SHELL, which was named, sets it anyway. */
+/* The environment of a program decides what it does as much as its arguments. A script of SHELL, which was named, sets it
+ * anyway. */
 static enum wr_rc no_env(const struct task_def *t, const struct jpath *at, struct wr_err *err) {
   json_t *cfg = t->config && strcmp(t->type, "SHELL") != 0 ? json_reparse(t->config, strlen(t->config)) : NULL;
   bool env = json_object_get(cfg, "env") != NULL;
   json_decref(cfg);
   if (!env) return WR_OK;
   return fail_at(err, WR_OUT_OF_RANGE, JKEY(JKEY(at, "taskConfig"), "env"),
-                 "A task that an analyzer adds cannot set env, unless it is of type SHELL: taskContent and params reach its program.");
+                 "A task that an analyzer adds cannot set env, unless it is of type SHELL: taskContent and params reach its "
+                 "program.");
 }
 
 static void hash_task(const json_t *body, struct async_spec *s) {

@@ -111,7 +111,7 @@ void evidence_done(struct evidence *e);
  *   ATTEMPT_LOST      as ever: the member is fenced or dead. No call is counted
  * `error`, `result`, `exit_code`, `log` of the attempt: error alone is set. */
 struct analysis {
-  const struct analyzer *analyzer;  /* analyzer_of(); the attempt's definition, or its executor, keeps it alive. NULL: it is gone */
+  const struct analyzer *analyzer;  /* analyzer_of(); the attempt's definition, or its executor, keeps it alive; NULL: gone */
   uint32_t attempt;                 /* epoch of the attempt that is looked at: its log, its fence, `attempt` of the request */
   bool failed;                      /* that attempt failed: class FAIL, whatever its exit code */
   char *user;                       /* of its queue: users take turns; malloc'ed, NULL = "" */

@@ -68,6 +68,8 @@ struct attempt {
   int64_t job;                      /* of a task of such a type: its job, 0 = none */
   int64_t scope;                    /* of an analysis: where taskKeys of what it adds are unique, and the lock of its tree */
   bool cleanup;                     /* the task is being deleted: this attempt cleans up behind it */
+  bool parting;                     /* no attempt: the task has ended, and who works for it elsewhere is told */
+  bool forget;                      /* a parting: what is left of the task goes after it */
   struct analysis *analysis;        /* it is a call of the task's analyzer (analysis.h), owned; NULL = it runs the task */
   bool given;                       /* a context was given to it with its submit or run; else only its second attempt has one */
   /* worker's: */

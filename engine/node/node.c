@@ -88,6 +88,13 @@ static void port_forget(void *ctx, int64_t ti) {
   worker_out(ctx);
 }
 
+static void port_part(void *ctx, struct attempt *list) {
+  struct worker *w = worker_in(ctx);
+  if (w) worker_part(w, list);
+  for (struct attempt *a; !w && (a = list);) list = a->next, attempt_free(a);
+  worker_out(ctx);
+}
+
 static void port_hand_back(void *ctx, bool running) {
   struct worker *w = worker_in(ctx);
   if (w) worker_hand_back(w, running);
@@ -515,6 +522,7 @@ static enum wr_rc open_runner(struct node *n, struct wr_err *err) {
     r.ports.cancel = port_cancel;
     r.ports.kill_all = port_kill_all;
     r.ports.forget = port_forget;
+    r.ports.part = port_part;
     r.ports.hand_back = port_hand_back;
     r.ports.deadline = port_deadline;
   }

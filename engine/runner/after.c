@@ -25,6 +25,10 @@ static void give_starts(struct runner *r) {
     p->start(p->ctx, w->starts);
     w->starts = NULL;
   }
+  if (w->partings && p->part) {
+    p->part(p->ctx, w->partings);
+    w->partings = NULL;
+  }
   rows_forget(r); /* attempts that no port took */
 }
 
@@ -55,7 +59,7 @@ static void push_hint(struct runner *r, const struct eff_after *f, struct pushes
 static void one_after(struct runner *r, const struct eff_after *f, struct pushes p[SLOT__N]) {
   const struct runner_ports *ports = &r->env.ports;
   switch (f->kind) {
-  case AFTER_READY: case AFTER_NONE: case AFTER_START: break; /* nothing is left to do */
+  case AFTER_READY: case AFTER_NONE: case AFTER_START: case AFTER_PART: break; /* nothing is left to do */
   case AFTER_PUSH: push_hint(r, f, &p[f->slot]); break;
   case AFTER_KILL: kill_attempt(r, f); break;
   case AFTER_TREES: trees_flow(&r->trees, f->r->fi, 0); break;
@@ -134,12 +138,12 @@ static void tell_watcher(struct runner *r) {
     if (!run_alone(eff->flow[i].r) && flow_final((enum flow_state)eff->flow[i].r->state)) w->flow(w->ctx, eff->flow[i].r->fi);
 }
 
-/* What attempts of deleted tasks left elsewhere is deleted, too. */
+/* What attempts of deleted tasks left elsewhere is deleted, too. Where it still tells who is to be told, that comes first. */
 static void forget_gone(struct runner *r) {
   const struct runner_ports *p = &r->env.ports;
   const struct effects *eff = &r->step.effects;
   for (size_t i = 0; p->forget && r->writer.b.n_gone > 0 && i < eff->n_task; i++)
-    if (eff->task[i].gone) p->forget(p->ctx, run_ti(eff->task[i].r, eff->task[i].task));
+    if (eff->task[i].gone && !eff->task[i].parts) p->forget(p->ctx, run_ti(eff->task[i].r, eff->task[i].task));
 }
 
 void after_commit(struct runner *r) {

@@ -320,7 +320,8 @@ static uint32_t first_try(const struct cached *c, const struct run *run, uint32_
   return c->alone ? c->alone->run_epoch : run->node[run_node_of(run, task)].base * LIMIT_ATTEMPTS;
 }
 
-static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
+/* What an attempt of the task is made of, whatever it is for. */
+static enum store_rc attempt_of(struct runner *r, const struct eff_after *f, struct attempt **out) {
   const struct cached *c = cached_of(r, f->r);
   const struct task_ref *ref = run_alone(f->r) ? NULL : &c->flow->ref[run_pattern(f->r, f->task)];
   struct task_def *def = NULL;
@@ -331,9 +332,8 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     def_task_unref(def);
     return rc;
   }
-  bool analysed = f->r->task[f->task].t.phase == PHASE_ANALYSE;
-  bool tells = executor || analysed; /* the others do not hear of a key or a job */
-  struct attempt *a = wr_new(struct attempt);
+  bool tells = executor || f->r->task[f->task].t.phase == PHASE_ANALYSE; /* the others do not hear of a key or a job */
+  struct attempt *a = *out = wr_new(struct attempt);
   *a = (struct attempt){.fi = f->r->fi, .ti = run_ti(f->r, f->task), .ni = ref ? run_ni(f->r, run_node_of(f->r, f->task)) : 0,
     .task = f->task, .epoch = f->epoch, .owner = r->env.me, .def = def, .key = attempt_key(r, c, f->task),
     .timeout_us = ref ? def_timeout_us(ref, def) : def->timeout_us, .policy = ref ? def_policy(ref, def) : *c->bind.pol,
@@ -341,30 +341,56 @@ static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
     .heartbeat_us = def->heartbeat_us, .executor = executor,
     .task_key = tells && c->alone && c->alone->key ? wr_strdup(c->alone->key) : NULL,
     .job = tells && c->alone && c->alone->job > 0 ? c->alone->job : 0, .given = c->alone && c->alone->given,
-    .cleanup = f->r->task[f->task].t.phase == PHASE_DELETE};
+    .failed = f->tries, .before = c->alone ? c->alone->run_epoch : 0, .first_try = first_try(c, f->r, f->task)};
+  return STORE_OK;
+}
+
+static enum store_rc make_start(struct runner *r, const struct eff_after *f) {
+  const struct cached *c = cached_of(r, f->r);
+  const struct task *t = &f->r->task[f->task].t;
+  struct attempt *a;
+  enum store_rc rc = attempt_of(r, f, &a);
+  if (rc != STORE_OK) return rc;
+  a->cleanup = t->phase == PHASE_DELETE;
   if (a->cleanup) make_clean_up(a);
-  const struct analyzer *analyzer = a->policy.calls ? defs_analyzer_of(r->env.defs, def, executor) : NULL;
+  const struct analyzer *analyzer = a->policy.calls ? defs_analyzer_of(r->env.defs, a->def, a->executor) : NULL;
   if (!analyzer) a->policy.calls = 0;
-  if (analysed)
-    make_analysis(a, c, analyzer, &f->r->task[f->task].t, c->alone && c->alone->job != 0 ? c->alone->job : -a->ti);
-  a->failed = f->r->task[f->task].t.tries;
-  a->before = c->alone ? c->alone->run_epoch : 0;
-  a->first_try = first_try(c, f->r, f->task);
+  if (t->phase == PHASE_ANALYSE) make_analysis(a, c, analyzer, t, c->alone && c->alone->job != 0 ? c->alone->job : -a->ti);
+  a->failed = t->tries;
   a->policy.slot = f->slot; /* the class of this version, which the step counted */
   *r->writer.starts_tail = a;
   r->writer.starts_tail = &a->next;
   return STORE_OK;
 }
 
+/* Without its definition nobody knows whom to tell; the task ends all the same. */
+static enum store_rc make_parting(struct runner *r, const struct eff_after *f) {
+  struct eff_task *e = &r->step.effects.task[f->r->task[f->task].eff - 1];
+  struct attempt *a;
+  e->parts = 0;
+  if (!r->env.ports.part) return STORE_OK;
+  enum store_rc rc = attempt_of(r, f, &a);
+  if (rc != STORE_OK) return rc == STORE_BAD ? STORE_OK : rc;
+  attempt_drop_params(a);
+  a->parting = true;
+  e->parts = e->gone;
+  a->forget = e->gone;
+  *r->writer.partings_tail = a;
+  r->writer.partings_tail = &a->next;
+  return STORE_OK;
+}
+
 static enum store_rc make_starts(struct runner *r) {
+  enum store_rc rc = STORE_OK;
   r->writer.starts_tail = &r->writer.starts;
-  for (size_t i = 0; i < r->step.effects.n_after; i++) {
+  r->writer.partings_tail = &r->writer.partings;
+  for (size_t i = 0; i < r->step.effects.n_after && rc == STORE_OK; i++) {
     const struct eff_after *f = &r->step.effects.after[i];
     wr_assert(f->kind != AFTER_READY);
-    enum store_rc rc = f->kind == AFTER_START ? make_start(r, f) : STORE_OK;
-    if (rc != STORE_OK) return rc;
+    if (f->kind == AFTER_START) rc = make_start(r, f);
+    else if (f->kind == AFTER_PART) rc = make_parting(r, f);
   }
-  return STORE_OK;
+  return rc;
 }
 
 /* The buckets from which the claims of this batch have taken. */
@@ -477,4 +503,9 @@ void rows_forget(struct runner *r) {
     attempt_free(a);
   }
   w->starts_tail = &w->starts;
+  for (struct attempt *a; (a = w->partings) != NULL;) {
+    w->partings = a->next;
+    attempt_free(a);
+  }
+  w->partings_tail = &w->partings;
 }

@@ -121,6 +121,7 @@ struct runner_ports {
   void (*cancel)(void *ctx, int64_t ti, uint32_t epoch, enum task_stop why);   /* of this node: worker_stop() */
   void (*kill_all)(void *ctx);                                       /* fenced */
   void (*forget)(void *ctx, int64_t ti);                             /* the task is deleted; after the commit */
+  void (*part)(void *ctx, struct attempt *list);                     /* takes partings, and forgets for them; after the commit */
   void (*hand_back)(void *ctx, bool running);                        /* of this node: what has not started, or all; worker.h */
   void (*deadline)(void *ctx, int64_t boot_us);                      /* attempts may neither start nor live after it */
   /* One queue per slot class, so that tasks that wait for a process never hold up the others. */

@@ -53,6 +53,7 @@ struct writer {
   struct attempt_row *former; size_t n_former, cap_former;  /* last attempts of tasks that are run again, in env.mem */
   struct whose_row *whose; size_t n_whose, cap_whose;   /* batch.whose; texts in env.mem */
   struct attempt *starts, **starts_tail;
+  struct attempt *partings, **partings_tail;
   struct buf text;                    /* the text of a row that is being built */
   struct cached *last;                /* the last answer of cached_of(), within one rows_make() */
   uint64_t seq;                       /* the number in the id of the last batch */

@@ -165,10 +165,10 @@ static enum store_rc leave_jobs(struct my *s, struct batch *b, size_t from, size
 }
 
 /* The batch has updated the tasks before, so they are there. Other rows may be missing: a task may be final, or never have
- * run. */
+ * run. A context goes with the logs (my_logs_drop()): it may say who works for the task elsewhere and is to be told. */
 enum store_rc write_gone(struct my *s, struct batch *b) {
-  static const char *const table[] = {"task_context", "task_progress", "task_tree", "task_async", "task_alone",
-                                      "task_attempt", "task_ins"};
+  static const char *const table[] = {"task_progress", "task_tree", "task_async", "task_alone", "task_attempt",
+                                      "task_ins"};
   const size_t last = sizeof table / sizeof *table - 1;
   enum store_rc rc = STORE_OK;
   for (size_t i = 0; i < b->n_gone && rc == STORE_OK; i += MY_IN_MAX) {

@@ -15,12 +15,14 @@
 #define MY_NAMED ""
 
 /* What a filter of stand-alone tasks looks at: of task_async a, task_ins i (alone.c). */
-#define LOOK_COLS "a.ti_id, a.create_time, i.state, i.phase, i.end_as, i.task_id, a.task_type, a.user_name, a.group_name, a.task_key"
+#define LOOK_COLS "a.ti_id, a.create_time, i.state, i.phase, i.end_as, i.task_id, a.task_type, a.user_name, a.group_name, " \
+  "a.task_key"
 #define LOOK_FROM(D, index) "SELECT " D(STRAIGHT) LOOK_COLS " FROM task_async a" index " CROSS JOIN task_ins i " \
   "ON i.ti_id=a.ti_id WHERE "
 /* Tasks of nodes too. What somebody said beside their definitions: o of this one, w of all of its flow. A longer text of bases
  * is not brought for each task of its flow. */
-#define LOOK_INS_COLS "i.ti_id, i.create_time, i.state, i.phase, i.end_as, i.task_id, a.task_type, a.user_name, a.group_name, a.task_key"
+#define LOOK_INS_COLS "i.ti_id, i.create_time, i.state, i.phase, i.end_as, i.task_id, a.task_type, a.user_name, a.group_name, " \
+  "a.task_key"
 #define LOOK_INS_FROM(D) " FROM task_ins i" D(PRIMARY) " LEFT JOIN task_async a ON a.ti_id=i.ti_id"
 #define LOOK_INS_ORDER " WHERE i.ti_id<?2 ORDER BY i.ti_id DESC LIMIT ?3"
 #define LOOK_BASES "200"
@@ -37,7 +39,8 @@
     "ON a.ti_id=c.ti_id CROSS JOIN task_ins i ON i.ti_id=c.ti_id WHERE c.parent_ti=?4 AND c.ti_id<?2 AND (?5=0 OR a.job_id=?5) " \
     "ORDER BY c.ti_id DESC LIMIT ?3") \
   X(Q_JOB_LEFT, "SELECT COALESCE(a.task_type, d.task_type), CASE WHEN i.phase=2 THEN 0 " \
-    "WHEN i.state IN (4,6,8) THEN 1 WHEN i.state=3 THEN 2 ELSE 0 END, 1, i.epoch FROM job_task j CROSS JOIN task_ins i ON i.ti_id=j.ti_id " \
+    "WHEN i.state IN (4,6,8) THEN 1 WHEN i.state=3 THEN 2 ELSE 0 END, 1, i.epoch FROM job_task j " \
+    "CROSS JOIN task_ins i ON i.ti_id=j.ti_id " \
     "LEFT JOIN task_async a ON a.ti_id=j.ti_id LEFT JOIN task d ON d.task_id=i.task_id WHERE j.job_id=?1") \
   X(Q_JOB_IDS, "SELECT j.ti_id, CASE WHEN a.context_len>0 THEN 1 ELSE 0 END FROM job_task j LEFT JOIN task_async a " \
     "ON a.ti_id=j.ti_id WHERE j.job_id=?1 AND j.ti_id>?2 ORDER BY j.ti_id LIMIT ?3") \

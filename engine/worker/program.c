@@ -45,11 +45,12 @@ static char *shell_config(const char *config, json_t *argv) {
 /* Variables by which a shell, an interpreter, a loader, or a program that is called further on, is told what else to run, to read
  * or to trust. Whoever registered the program chose what it runs; its tasks do not. `*`: whatever begins so. */
 static const char *const steering[] = {
-  "PATH", "IFS", "ENV", "BASH*", "SHELLOPTS", "PS4", "PROMPT_COMMAND", "CDPATH", "GLOBIGNORE", "ZDOTDIR", "PERL*", "PYTHON*", "RUBY*",
-  "GEM_*", "BUNDLE_*", "NODE_*", "NPM_*", "npm_*", "LUA_*", "TCL*", "PHP*", "JAVA_*", "_JAVA_*", "JDK_*", "CLASSPATH", "DOTNET_*",
-  "CORECLR_*", "COR_*", "R_*", "JULIA_*", "GIT_*", "SSH_*", "GCONV_PATH", "GLIBC_*", "LOCPATH", "NLSPATH", "MALLOC_*", "HOSTALIASES",
-  "RES_OPTIONS", "LOCALDOMAIN", "OPENSSL_*", "SSL_*", "CURL_*", "HOME", "XDG_*", "EDITOR", "VISUAL", "PAGER", "LESS*", "BROWSER",
-  "TERMINFO*", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"};
+  "PATH", "IFS", "ENV", "BASH*", "SHELLOPTS", "PS4", "PROMPT_COMMAND", "CDPATH", "GLOBIGNORE", "ZDOTDIR", "PERL*", "PYTHON*",
+  "RUBY*", "GEM_*", "BUNDLE_*", "NODE_*", "NPM_*", "npm_*", "LUA_*", "TCL*", "PHP*", "JAVA_*", "_JAVA_*", "JDK_*",
+  "CLASSPATH", "DOTNET_*", "CORECLR_*", "COR_*", "R_*", "JULIA_*", "GIT_*", "SSH_*", "GCONV_PATH", "GLIBC_*", "LOCPATH",
+  "NLSPATH", "MALLOC_*", "HOSTALIASES", "RES_OPTIONS", "LOCALDOMAIN", "OPENSSL_*", "SSL_*", "CURL_*", "HOME", "XDG_*",
+  "EDITOR", "VISUAL", "PAGER", "LESS*", "BROWSER", "TERMINFO*", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY",
+  "ALL_PROXY", "all_proxy"};
 
 static bool steers(const char *name) {
   for (size_t i = 0; i < sizeof steering / sizeof *steering; i++) {
@@ -81,7 +82,8 @@ static int program_check(const wx_lib *lib, void *added, const char *content, co
     snprintf(err, err_n, "onDelete is for SHELL tasks: a registered program has none.");
   } else if (name) {
     *code = WX_BAD_COMMAND;
-    snprintf(err, err_n, "env: %.64s may not be set by a task, because it decides what a program runs. config of the executor may set it.", name);
+    snprintf(err, err_n, "env: %.64s may not be set by a task, because it decides what a program runs. config of the executor "
+             "may set it.", name);
   }
   json_decref(all);
   if (cleans || name) return -1;

@@ -60,10 +60,10 @@ static int fill(struct http_spec *s, const struct wx_exec *x, const struct added
   const json_t *headers = json_object_get(all, "headers");
   if (headers) rc = http_spec_headers(s, headers, &code, err, err_n);
   s->content_type = s->content_type ? NULL : "Content-Type: application/json";
-  added_request(&body, x, shown);
+  if (x->task.cleanup != 2) added_request(&body, x, shown); /* a parting sends none */
   s->method = "POST";
   s->url = arena_strdup(&s->a, url ? url : "");
-  s->body = arena_memdup0(&s->a, body.data, body.len);
+  s->body = arena_memdup0(&s->a, body.data ? body.data : "", body.len);
   s->body_len = body.len;
   s->status = arena_alloc(&s->a, sizeof ok);
   memcpy(s->status, ok, sizeof ok);
@@ -88,4 +88,5 @@ static int url_start(const wx_host *h, wx_exec *x, char *err, size_t err_n) {
 
 const wx_ops added_url_ops = {.abi = WX_ABI, .size = sizeof(wx_ops), .name = "url", .slot = WX_SLOT_ASYNC, .start = url_start,
                               .timer = http_task_timer, .cancel = http_task_cancel, .release = http_task_release,
-                              .flags = WX_CONTEXT, .woken = http_task_woken, .noted = http_task_noted, .check_own = url_check};
+                              .flags = WX_CONTEXT | WX_PARTS, .woken = http_task_woken, .noted = http_task_noted,
+                              .check_own = url_check};

@@ -19,7 +19,7 @@
 #include "prompt.h"
 #include "spawner_link.h"
 #include "analyst.h"
-#include "worker_int.h"
+#include "worker_parting.h"
 
 enum { EVENTS = 64 };
 
@@ -154,11 +154,16 @@ static void read_mail(struct worker *w) {
   for (size_t i = 0; i < n_cancel; i++) stop_one(w, &cancel[i]);
   free(cancel);
   exec_woken(w);
+  partings_mail(w);
 }
 
 /* ---- giving back ---- */
 
 void worker_give_back(struct worker *w, struct attempt *a) {
+  if (a->parting) {
+    parting_over(w, a);
+    return;
+  }
   w->n_done++;
   a->next = NULL;
   *w->done_tail = a;
@@ -167,13 +172,14 @@ void worker_give_back(struct worker *w, struct attempt *a) {
 
 /* Attempts count as running until done() has returned, so somebody always knows of each. */
 static void deliver(struct worker *w) {
-  if (!w->n_done) return;
+  uint32_t n = w->n_done + partings_ended(w);
+  if (!n) return;
   struct attempt *list = w->done;
   w->done = NULL;
   w->done_tail = &w->done;
-  w->o.done(w->o.ctx, list);
+  if (list) w->o.done(w->o.ctx, list);
   pthread_mutex_lock(&w->lock);
-  w->running -= w->n_done;
+  w->running -= n;
   if (w->running == 0) pthread_cond_broadcast(&w->idle);
   pthread_mutex_unlock(&w->lock);
   w->n_done = 0;
@@ -240,6 +246,7 @@ static enum wr_rc start_threads(struct worker *w, struct wr_err *err) {
 }
 
 static void worker_free(struct worker *w) {
+  partings_free(w->partings);
   logger_free(w->logger);
   keeper_free(w->keeper);
   analyst_free(w->analyst);
@@ -264,6 +271,7 @@ enum wr_rc worker_open(const struct worker_opts *o, struct worker **out, struct 
   w->o = *o;
   w->spawner = o->spawner;
   w->mail.fd = w->clock.fd = w->boot.fd = w->epoll = w->dir_fd = w->home.src.fd = -1;
+  w->partings = partings_new();
   minder_init(w);
   w->boot_armed_us = w->clock_armed_us = INT64_MAX;
   troubles_init(w);

@@ -118,6 +118,9 @@ void worker_stop(struct worker *w, int64_t ti, uint32_t epoch, enum task_stop wh
  * with the process leaves rows that no route shows, under a number that is never used again. */
 void worker_forget(struct worker *w, int64_t ti);
 static inline void worker_cancel(struct worker *w, int64_t ti, uint32_t epoch) { worker_stop(w, ti, epoch, STOP_CANCEL); }
+/* Takes partings (attempt.h): each tells once who works for its task elsewhere, and is gone; one with `forget` forgets its
+ * task then. Bounded: those beyond the bound are logged, and not told. Any thread; never blocks. */
+void worker_part(struct worker *w, struct attempt *list);
 /* No new starts; every running attempt ends: children TERM, KILL after grace_us; they come back as HANDBACK (those that
  * end by themselves meanwhile: as they end). Returns when the last has come back through done(). */
 void worker_drain(struct worker *w, int64_t grace_us);

@@ -14,7 +14,7 @@
 #include "lib.h"
 #include "wr_limits.h"
 #include "text.h"
-#include "worker_int.h"
+#include "worker_parting.h"
 
 static const wx_host host;
 
@@ -403,6 +403,34 @@ static bool lacks_left(const struct worker *w, const struct attempt *a, const wx
   return w->keeper && ops->flags & WX_CONTEXT && (a->epoch > 1 || a->given) && !a->recalled;
 }
 
+/* What an executor is told of its task. */
+static struct wx_exec *exec_for(struct worker *w, struct attempt *a, const wx_ops *ops) {
+  struct wx_exec *x = exec_new(w, a, ops);
+  if (ops->flags & WX_NO_PARAMS) attempt_drop_params(a);
+  x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
+                      .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
+                      .fence = fence_of(x), .attempt = attempt_shown(a), .id = a->ti, .cleanup = a->parting ? 2 : a->cleanup,
+                      .failed = a->failed, .before = a->before, .first_try = a->first_try};
+  if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
+  x->task.context_own = a->left && a->left->context_len && a->left->context_epoch > a->before;
+  return x;
+}
+
+/* It is not among those that live, and has no limit but that of worker_parting.c. */
+struct wx_exec *exec_part(struct worker *w, struct attempt *a) {
+  const wx_ops *ops = ops_of(w, a);
+  char err[LIMIT_ERROR_BYTES] = "";
+  if (!ops || !(ops->flags & WX_PARTS)) return NULL;
+  struct wx_exec *x = exec_for(w, a, ops);
+  x->stop = STOP_CANCEL;
+  if (ops->start(&host, x, err, sizeof err) && !x->ended)
+    host_done(x, &(wx_result){.size = sizeof(wx_result), .end = WX_FATAL, .error = err, .exit_code = -1});
+  x->task.context = NULL;
+  free(a->left);
+  a->left = NULL;
+  return x;
+}
+
 void exec_start(struct worker *w, struct attempt *a) {
   const wx_ops *ops = ops_of(w, a);
   char q[WR_QUOTE_MAX], text[WR_QUOTE_MAX + 64];
@@ -418,15 +446,7 @@ void exec_start(struct worker *w, struct attempt *a) {
   } else if (lacks_left(w, a, ops)) {
     later_left(w, a);
   } else {
-    struct wx_exec *x = exec_new(w, a, ops);
-    if (ops->flags & WX_NO_PARAMS) attempt_drop_params(a);
-    x->task = (wx_task){.size = sizeof(wx_task), .content = a->def->content, .config = a->def->config,
-                        .params = a->params ? a->params->text : NULL, .run_key = a->key ? a->key : "",
-                         .fence = fence_of(x), .attempt = attempt_shown(a), .id = a->ti, .cleanup = a->cleanup,
-                         .failed = a->failed, .before = a->before, .first_try = a->first_try};
-    if (a->left && a->left->context_len) x->task.context = a->left->context, x->task.context_len = a->left->context_len;
-    x->task.context_own = a->left && a->left->context_len && a->left->context_epoch > a->before;
-    attempt_begin(x);
+    attempt_begin(exec_for(w, a, ops));
   }
 }
 

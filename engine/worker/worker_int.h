@@ -6,6 +6,7 @@
  *   worker_child.c  its child process: request, pipes, exit, result
  *   worker_spawner.c  the spawner's pulse and death, guard and spare
  *   worker_later.c  attempts that are not started yet, because something must end first
+ *   worker_parting.c  tasks that have ended, whose work behind a URL is told to stop
  *   worker_home.c   is the lock of the data directory still there
  *   worker_note.c   what an attempt says while it runs, by kinds
  *   worker_report.c what it reports: lines of descriptor 3, progress, how it wants to end
@@ -150,6 +151,7 @@ struct worker {
   struct logger *logger;
   struct keeper *keeper;           /* NULL = nothing is kept */
   struct analyst *analyst;         /* NULL = it calls no analyzers */
+  struct partings *partings;
   struct reporters reporters;
   char scratch[PIPE_READ_BYTES];
 };

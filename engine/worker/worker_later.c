@@ -7,7 +7,7 @@
 
 #include "clock.h"
 #include "log.h"
-#include "worker_int.h"
+#include "worker_parting.h"
 
 #define FORMER_US (LOG_LAST_US + 1000000)   /* the wait for a former attempt: longer than the wait for a log that does not grow */
 #define LEFT_US 10000000                    /* the wait for what was left: the log thread gives up earlier, unless it is busy */
@@ -62,9 +62,10 @@ void later_left(struct worker *w, struct attempt *a) {
   keeper_recall(w->keeper, ti, epoch);
 }
 
-/* It may have been called back meanwhile, or another attempt may wait in its place. */
+/* It may have been called back meanwhile, or another attempt may wait in its place. Or it is no attempt. */
 void later_recalled(struct worker *w, int64_t ti, uint32_t epoch, enum log_rc rc, struct attempt_left *left) {
   struct later *l = w->later.n ? map64_get(&w->later, ti) : NULL;
+  if (parting_recalled(w, ti, epoch, rc, left)) return;
   if (!l || l->t.fire != left_due || l->a->epoch != epoch || rc != LOG_STORED) free(left), left = NULL;
   if (!l || l->t.fire != left_due || l->a->epoch != epoch) return;
   struct attempt *a = later_take(w, l);

@@ -36,6 +36,8 @@ extern "C" {
 #define WX_CLEANS_UP 16u
 /* The same for those of its tasks whose taskConfig has onDelete, which the executor reads, but for its `timeout`. */
 #define WX_ON_DELETE 32u
+/* What it began elsewhere may go on between two attempts: a task that ends there starts it with wx_task.cleanup 2. Built in. */
+#define WX_PARTS 64u
 
 typedef struct wx_exec wx_exec;      /* one running attempt; the executor may attach its own data: wx_host.data */
 
@@ -65,11 +67,12 @@ typedef struct wx_task {             /* borrowed until release() */
   /* WX_CONTEXT: what an earlier attempt or the submit left for it; NULL = nothing. Only in start() */
   const char *context; size_t context_len;
   int64_t id;                        /* of the task instance */
-  int cleanup;                       /* 1 = the task is being deleted, and this attempt cleans up behind it */
+  int cleanup;                       /* 1 = the task is being deleted, and this attempt cleans up behind it. 2, WX_PARTS: the task
+                                        has ended, and whoever works for it elsewhere is to be told; nothing of this is stored */
   uint32_t failed;                   /* tries of this run that have failed or timed out; what was lost does not count */
   uint32_t before;                   /* attempts up to this number are those of its earlier runs */
   uint32_t first_try;                /* first_try + failed: a number of this try that no earlier run has used */
-  int context_own;                   /* 1 = an attempt of this run left the context; else it came from outside, or of a run before */
+  int context_own;                   /* 1 = an attempt of this run left the context; else it is from outside, or a run before */
 } wx_task;
 
 typedef struct wx_result {

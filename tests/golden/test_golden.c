@@ -111,7 +111,7 @@ static void show_rows(struct trace *t) {
 
 static void show_after(struct trace *t) {
   static const char *const word[] = {[AFTER_START] = "start", [AFTER_PUSH] = "push", [AFTER_KILL] = "kill", [AFTER_TIMER] = "timer", [AFTER_FLOW_DONE] = "flow done",
-                                     [AFTER_TREES] = "trees", [AFTER_BELOW] = "below"};
+                                     [AFTER_TREES] = "trees", [AFTER_BELOW] = "below", [AFTER_PART] = "part"};
   for (size_t i = 0; i < t->eff.n_attempt; i++) {
     buf_str(&t->out, "  attempt ");
     task_name(t, t->eff.attempt[i].task);

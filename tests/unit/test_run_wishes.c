@@ -10,6 +10,7 @@
 enum { ME = 5, TI = 77 };
 static const struct task_policy plain = {.attempts = 2, .backoff_base_us = 10, .backoff_cap_us = 100, .backoff_factor = 2, .slot = SLOT_ASYNC};
 static const struct task_policy tidy = {.attempts = 2, .backoff_base_us = 10, .backoff_cap_us = 100, .backoff_factor = 2, .slot = SLOT_ASYNC, .cleans_up = 1};
+static const struct task_policy apart = {.attempts = 2, .backoff_base_us = 10, .backoff_cap_us = 100, .backoff_factor = 2, .slot = SLOT_ASYNC, .parts = 1};
 
 struct world {
   struct dag *one;
@@ -242,6 +243,65 @@ static void test_remove(void **state) {
   close_world(&w);
 }
 
+static size_t partings(const struct world *w) {
+  size_t n = 0;
+  for (size_t i = 0; i < w->eff.n_after; i++) n += w->eff.after[i].kind == AFTER_PART;
+  return n;
+}
+
+/* It was claimed once, and `how` it stopped. */
+static void open_stopped(struct world *w, const struct task_policy *pol, enum task_ev how, bool pauses) {
+  open_world(w, pol, NULL);
+  commit(w, true);
+  if (pauses) assert_int_equal(ask(w, ASK_PAUSE, false), RUN_OK), commit(w, false);
+  (void)report(w, how, pauses);
+  commit(w, false);
+  assert_int_equal(w->row.owner, 0);
+}
+
+/* Whoever works for a task elsewhere is told when it ends while no attempt runs that could tell; and only then. */
+static void test_partings(void **state) {
+  (void)state;
+  struct world w;
+  static const struct { enum task_ev how; bool pauses; const char *shown; uint32_t tries; } stop[] = {
+    {TASK_EV_FAIL, true, "PAUSED", 0}, {TASK_EV_HANDBACK, false, "QUEUED", 0}, {TASK_EV_LOST, false, "QUEUED", 0}, {TASK_EV_FAIL, false, "RETRY_WAIT", 1}};
+  for (size_t i = 0; i < sizeof stop / sizeof *stop; i++) {
+    for (enum ask a = ASK_CANCEL; a <= ASK_DELETE; a++) {
+      open_stopped(&w, &apart, stop[i].how, stop[i].pauses);
+      assert_string_equal(shown(&w), stop[i].shown);
+      reload(&w);
+      assert_int_equal(ask(&w, a, false), RUN_OK);
+      assert_int_equal(partings(&w), 1);
+      assert_int_equal(w.eff.after[0].epoch, 1);
+      assert_int_equal(w.eff.after[0].tries, stop[i].tries);
+      commit(&w, false);
+      assert_int_equal(w.gone, a == ASK_DELETE);
+      if (!w.gone) assert_int_equal(ask(&w, ASK_DELETE, false), RUN_OK), assert_int_equal(partings(&w), 0); /* it was told */
+      close_world(&w);
+    }
+  }
+  for (enum task_ev how = TASK_EV_OK; how <= TASK_EV_HANDBACK; how++) { /* what runs tells it itself, unless it is lost */
+    open_world(&w, &apart, NULL);
+    commit(&w, true);
+    assert_int_equal(ask(&w, ASK_CANCEL, false), RUN_OK);
+    assert_int_equal(partings(&w), 0);
+    commit(&w, false);
+    (void)report(&w, how, true);
+    assert_int_equal(partings(&w), how == TASK_EV_LOST || how == TASK_EV_HANDBACK);
+    commit(&w, false);
+    close_world(&w);
+  }
+  open_world(&w, &apart, NULL); /* it was never claimed */
+  commit(&w, false);
+  assert_int_equal(ask(&w, ASK_CANCEL, false), RUN_OK);
+  assert_int_equal(partings(&w), 0);
+  close_world(&w);
+  open_stopped(&w, &plain, TASK_EV_FAIL, true); /* nobody works for it */
+  assert_int_equal(ask(&w, ASK_CANCEL, false), RUN_OK);
+  assert_int_equal(partings(&w), 0);
+  close_world(&w);
+}
+
 /* Any wishes and reports; then it is deleted, by force where need be, and must be gone within few steps. */
 static void one_life(uint64_t seed, uint32_t *seen) {
   static const struct task_start start[] = {{0, 0}, {0, 1}, {40, 0}};
@@ -280,6 +340,7 @@ static void test_random_lives(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_starts), cmocka_unit_test(test_run_again), cmocka_unit_test(test_delete),
-    cmocka_unit_test(test_delete_with_a_clean_up), cmocka_unit_test(test_after_it_is_gone), cmocka_unit_test(test_remove), cmocka_unit_test(test_random_lives)};
+    cmocka_unit_test(test_delete_with_a_clean_up), cmocka_unit_test(test_after_it_is_gone), cmocka_unit_test(test_remove), cmocka_unit_test(test_partings),
+    cmocka_unit_test(test_random_lives)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
