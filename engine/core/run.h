@@ -101,8 +101,7 @@ enum after_kind {
   AFTER_PUSH,         /* QUEUED: push its hint; set a timer when it has a queue timeout */
   AFTER_BELOW, AFTER_KILL, /* what it added is to follow it; CANCELING, PAUSING or gone: tell its owner; task_stop() says why */
   AFTER_TIMER,        /* RETRY_WAIT, BLOCKED: set a timer, which rings TASK_EV_DUE at due_us */
-  AFTER_FLOW_DONE, AFTER_TREES, /* the flow became final; it is paused, or no more, and with it what its tasks have added; */
-  AFTER_PART          /* .. a task ended between two attempts: who works for it elsewhere is told */
+  AFTER_FLOW_DONE, AFTER_TREES, AFTER_PART /* the flow is final; its trees follow it; a task ended: its work elsewhere is told */
 };
 
 /* error: NULL = keep, "" = clear. of_node: 1 + the node whose error it is; 0 = it is not the error of a node. */

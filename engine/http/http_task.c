@@ -199,7 +199,7 @@ static char *left_location(const wx_task *task) {
   const json_t *attempt = json_object_get(v, "attempt"), *failed = json_object_get(v, "failed");
   bool mine = json_is_integer(attempt) && json_integer_value(attempt) > (json_int_t)task->before &&
               json_is_integer(failed) && json_integer_value(failed) == (json_int_t)task->failed;
-  bool newer = task->cleanup == 2 && json_integer_value(attempt) > (json_int_t)task->attempt; /* the task was run again meanwhile */
+  bool newer = task->cleanup == 2 && json_integer_value(attempt) > (json_int_t)task->attempt; /* it was run again meanwhile */
   if (at && mine && !newer && strlen(at) <= LIMIT_URL_BYTES) out = wr_strdup(at);
   json_decref(v);
   return out;

@@ -300,7 +300,7 @@ static void what_is_left_of_a_job(struct world *w) {
   assert_int_equal(n, 0);
   assert_memory_equal(&left, &(struct job_left){0}, sizeof left);
   struct job_left rows = rows_of(w, ti, 5);
-  assert_true(rows.tasks >= 5 && rows.logs == 2 && rows.contexts == 1 && rows.children == 1);
+  assert_true(rows.tasks >= 5 && rows.logs == 2 && rows.contexts == 1 && rows.children >= 1); /* not none: that is asked */
   int64_t never = new_id(w) + (INT64_C(1) << 60);
   rows = rows_of(w, &never, 1);
   assert_memory_equal(&rows, &(struct job_left){0}, sizeof rows);

@@ -29,7 +29,7 @@ static void many_processes_make_one_schema(void **st) {
     assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
     assert_int_equal(status, 0);
   }
-  assert_int_equal(kit_int("SELECT COUNT(*) FROM schema_version"), 9);
+  assert_int_equal(kit_int("SELECT COUNT(*) FROM schema_version"), 10);
 }
 
 static void half_made_schema_is_completed(void **st) {
@@ -44,7 +44,7 @@ static void half_made_schema_is_completed(void **st) {
   kit_sql("DROP TABLE task_log");
   kit_sql("DROP TABLE engine_node");
   if (try_open(kit_url(), false, &err)) fail_msg("%s", err.msg);
-  assert_int_equal(kit_int("SELECT MAX(version) FROM schema_version"), 9);
+  assert_int_equal(kit_int("SELECT MAX(version) FROM schema_version"), 10);
 }
 
 static void foreign_or_damaged_schema_is_refused(void **st) {
