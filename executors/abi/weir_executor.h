@@ -67,7 +67,7 @@ typedef struct wx_task {             /* borrowed until release() */
   /* WX_CONTEXT: what an earlier attempt or the submit left for it; NULL = nothing. Only in start() */
   const char *context; size_t context_len;
   int64_t id;                        /* of the task instance */
-  int cleanup;                       /* 1 = it is being deleted: clean up behind it. 2, WX_PARTS: it has ended; tell what goes on */
+  int cleanup;                       /* 1 = it is deleted: clean up behind it. 2, WX_PARTS: it has ended; tell what goes on */
   uint32_t failed;                   /* tries of this run that have failed or timed out; what was lost does not count */
   uint32_t before;                   /* attempts up to this number are those of its earlier runs */
   uint32_t first_try;                /* first_try + failed: a number of this try that no earlier run has used */

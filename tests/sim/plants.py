@@ -87,7 +87,7 @@ PLANTS = [
     (24, "onFailure answers a node that only follows a failed one", "core/run.c",
      "if (state != NODE_UPSTREAM_FAILED && r->wish", "if ((PLANT(24) || state != NODE_UPSTREAM_FAILED) && r->wish"),
     (25, "the slot is that of the task's newest version", "runner/step.c",
-     "if (ref->inl || t->state == TASK_NONE ||", "if (ref->inl || PLANT(25) || t->state == TASK_NONE ||"),
+     "bool other = !ref->inl && t->version != b->version,", "bool other = !ref->inl && !PLANT(25) && t->version != b->version,"),
     (26, "claims ahead have no bound", "runner/admission.c",
      "ahead_count(&a->ahead, p->capacity) : 0);", "ahead_count(&a->ahead, p->capacity) * (PLANT(26) ? 9 : 1) : 0);"),
     (27, "a key is not looked up", "runner/request.c",
