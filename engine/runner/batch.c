@@ -150,6 +150,12 @@ static void put_off_briefly(struct runner *r) {
   r->pace.limit = SIZE_MAX;
 }
 
+/* One of n events needs a row that is locked, and which of them is not known: each is tried alone. */
+static void put_apart(struct runner *r, size_t n) {
+  if (n > 1) later_put_apart(&r->later, &r->events, n);
+  else if (n == 1) put_off_briefly(r);
+}
+
 /* The store takes other writes, so it is not away: something in this batch cannot be written now. Each event is then tried alone,
  * and the guilty one waits longer each time. The store has not refused it for good, so its result does not become a failure here
  * (unless it breaks every connection). */
@@ -194,7 +200,7 @@ static void batch_failed(struct runner *r, enum store_rc rc) {
   switch (rc) {
   case STORE_STALE:
     env_count(&r->env.n.stale);
-    later_put_held(&r->later, &r->events, n, &r->writer.b);
+    if (!later_put_held(&r->later, &r->events, n, &r->writer.b)) put_apart(r, n);
     break;
   case STORE_BAD:
     if (r->pace.limit == 1 && r->events.n > 0) set_aside(r);

@@ -88,13 +88,22 @@ static bool rows_held(const struct batch *b, const struct ev *e) {
   return e->fi != 0 ? flow_held(b, e->fi) : e->ti != 0 && task_held(b, e->ti);
 }
 
-void later_put_held(struct later *l, struct events *from, size_t n, const struct batch *b) {
-  size_t kept = 0;
+static bool any_held(const struct batch *b) {
+  for (size_t i = 0; i < b->n_flow; i++)
+    if (b->flow[i].held) return true;
+  for (size_t i = 0; i < b->n_task; i++)
+    if (b->task[i].held) return true;
+  return false;
+}
+
+bool later_put_held(struct later *l, struct events *from, size_t n, const struct batch *b) {
+  size_t kept = 0, was = from->n;
   for (size_t i = 0; i < from->n; i++) {
     if (i < n && rows_held(b, &from->v[i])) later_put(l, &from->v[i]);
     else from->v[kept++] = from->v[i];
   }
   from->n = kept;
+  return kept < was || !any_held(b);
 }
 
 /* ---- their turn ---- */

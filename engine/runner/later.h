@@ -34,8 +34,9 @@ void later_put(struct later *l, struct ev *e);
 /* from->v[0] comes again in a batch of its own, each time after a longer pause; briefly: after a second at most. */
 void later_put_alone(struct later *l, struct events *from);
 void later_put_briefly(struct later *l, struct events *from);
-/* Takes from from->v[0 .. n) the events whose rows in b are locked by another process. */
-void later_put_held(struct later *l, struct events *from, size_t n, const struct batch *b);
+/* Takes from from->v[0 .. n) the events whose rows in b are locked by another process. False: there is none, and yet a row of b
+ * is locked, which one of them has found (the tasks of a job, what a task has added). */
+bool later_put_held(struct later *l, struct events *from, size_t n, const struct batch *b);
 void later_put_apart(struct later *l, struct events *from, size_t n);  /* from->v[0 .. n) are tried one by one */
 void later_take(struct later *l, struct events *to);                   /* those whose time has come */
 

@@ -170,7 +170,7 @@ static void only_what_needs_a_held_row_waits(void **st) {
     {.kind = EV_REQ, .q = &other}, {.kind = EV_REQ, .fi = 5, .q = &cancel}, {.kind = EV_DUE, .fi = 5, .ti = 9},
   };
   for (size_t i = 0; i < 10; i++) events_add(&kit.events, all[i]);
-  later_put_held(&later, &kit.events, 9, &b); /* the tenth was not in the batch */
+  assert_true(later_put_held(&later, &kit.events, 9, &b)); /* the tenth was not in the batch */
   assert_int_equal(later.wait.n, 4);
   assert_int_equal(later.wait.v[0].ti, 1);
   assert_int_equal(later.wait.v[1].ti, 30);
@@ -180,6 +180,21 @@ static void only_what_needs_a_held_row_waits(void **st) {
   assert_int_equal(kit.events.v[5].ti, 9);
   assert_int_equal(kit.events.v[0].ti, 2); /* in their order */
   assert_int_equal(pause_left(), MS);
+}
+
+/* A wish about a job changes tasks that its event does not name. */
+static void a_held_row_that_no_event_names_is_told(void **st) {
+  struct task_write task[] = {{.row = {.ti = 30}}, {.row = {.ti = 31}}};
+  struct batch b = {.task = task, .n_task = 2};
+  (void)st;
+  events_add(&kit.events, (struct ev){.kind = EV_DUE, .ti = 30});
+  events_add(&kit.events, (struct ev){.kind = EV_MORE});
+  assert_true(later_put_held(&later, &kit.events, 2, &b)); /* none is locked */
+  assert_int_equal(kit.events.n, 2);
+  task[1].held = true;
+  assert_false(later_put_held(&later, &kit.events, 2, &b));
+  assert_int_equal(kit.events.n, 2);
+  assert_int_equal(later.wait.n, 0);
 }
 
 /* ---- the look ---- */
@@ -229,7 +244,7 @@ int main(void) {
     OBJECT(alone_the_pauses_grow_to_sixteen_seconds), OBJECT(alone_counts_from_where_it_was),
     OBJECT(briefly_is_a_second_at_most), OBJECT(one_alone_a_turn_the_longest_wait_first),
     OBJECT(alone_it_waits_for_its_time_too), OBJECT(only_those_whose_time_has_come), OBJECT(only_what_needs_a_held_row_waits),
-    OBJECT(the_look_knows_what_waits),
+    OBJECT(a_held_row_that_no_event_names_is_told), OBJECT(the_look_knows_what_waits),
     OBJECT(facts_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
