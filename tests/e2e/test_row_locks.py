@@ -174,6 +174,23 @@ class RowLocks(unittest.TestCase):
         self.assertEqual((refused[0][0], refused[0][1]["code"]), (503, "50301"))
         self.all_end()
 
+    def test_tasks_of_a_job(self):
+        """A wish about a job needs rows of tasks that it does not name. It waits for them; starts do not, and the wish is carried out."""
+        one = self.servers[0]
+        tasks = [{"taskType": "ECHO", "taskContent": "x", "autoRun": False} for _ in range(30)]
+        job = one.post("/job", {"jobKey": "held", "tasks": tasks})["jobId"]
+        held = one.get(f"/job/{job}/task")[7]["tiId"]
+        with self.stranger(READ_COMMITTED, "BEGIN", f"SELECT ti_id FROM task_ins WHERE ti_id={held} FOR UPDATE"):
+            self.assertEqual(ask(one, "POST", f"/job/{job}/cancel")[0], 200)
+            end = time.monotonic() + HOLD_S
+            while time.monotonic() < end:
+                for server in self.servers:
+                    status, seconds = self.start(server)
+                    self.assertEqual(status, 200)
+                    self.assertLess(seconds, WAIT_S)
+        until("all are canceled", lambda: one.get(f"/job/{job}")["state"] == "CANCELED")
+        self.all_end()
+
     def test_stored_late(self):
         """A cancel that waits for a locked row, and is stored when that is free, is answered so: whoever reads "nothing was stored" believes it."""
         fi = self.servers[0].flow(shell("long", "sleep 30"))
