@@ -108,7 +108,7 @@ class Analyst:
     """The analyzer's room: `fails` has its tokens, `calls` says who called it for which page, `hold` makes it wait."""
 
     def __init__(self, room, web, pages, rnd):
-        self.room, self.url, self.died = room, web.url, set()
+        self.room, self.url, self.died, self.killed = room, web.url, set(), []
         (room / "fails").mkdir(parents=True)
         (room / "calls").touch()
         self.fails = {i: rnd.choice((1, 1, 2)) for i in rnd.sample(range(pages), pages // 10)}
@@ -140,9 +140,16 @@ class Analyst:
         return (self.room / "calls").read_text().splitlines()
 
     def dies(self, who):
-        """A member is killed: what it has asked last may be asked again."""
-        mine = [page for name, page in self.calls() if name == who]
-        self.died |= {page for _, page in self.calls("held")} | set(mine[-IN_FLIGHT:])
+        """A member was killed: what it has asked last may be asked again. Programs that it has started may still say that they begin."""
+        self.killed.append((who, sum(name == who for name, _ in self.calls())))
+        self.died |= {page for _, page in self.calls("held")}
+
+    def may_have_died(self):
+        """The pages whose call may have died with a member."""
+        pages = set(self.died)
+        for who, at in self.killed:
+            pages |= set([page for name, page in self.calls() if name == who][max(0, at - IN_FLIGHT):at + IN_FLIGHT])
+        return pages
 
     def left(self):
         """How many tokens nobody has taken."""
